@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Family is an IP version.
+type Family int
+
+// The two of them, and how the daemon's metrics call them.
+const (
+	IPv4 Family = 4
+	IPv6 Family = 6
+)
+
+func (f Family) String() string { return fmt.Sprintf("ipv%d", int(f)) }
+
+// transport names a socket kind of the family as package net does.
+func (f Family) transport(protocol string) string { return fmt.Sprintf("%s%d", protocol, int(f)) }
+
+// Families lists both, for tables.
+var Families = [...]Family{IPv4, IPv6}
+
+// FamilyOf returns the family of an address.
+func FamilyOf(a netip.Addr) Family {
+	if a.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// Host is a machine on one network of a router. Two Hosts may share a Namespace (and a wire) when a machine is on two
+// networks.
+type Host struct {
+	*Namespace
+	Network    *Network
+	Device     string // inside its namespace
+	Port       string // the router's device that its wire ends at
+	MAC        string // lower case; "" on a raw IP device
+	IPv4, IPv6 netip.Addr
+}
+
+// Addr returns the host's address of a family.
+func (h *Host) Addr(f Family) netip.Addr {
+	if f == IPv4 {
+		return h.IPv4
+	}
+	return h.IPv6
+}
+
+// Wire is a cable between a port of the router and a machine.
+type Wire struct {
+	*Namespace
+	Device, Port, MAC string
+}
+
+// Plug makes a machine wired to a new port of the router. With a bridge named, the port joins it.
+func (r *Router) Plug(name, port, bridge string) (*Wire, error) {
+	n, err := r.lab.Namespace(name)
+	if err != nil {
+		return nil, err
+	}
+	r.ports++
+	w := &Wire{Namespace: n, Device: "eth0", Port: port, MAC: fmt.Sprintf("00:16:3e:%02x:01:%02x", r.index, r.ports)}
+	lines := []string{fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %s", port, w.MAC, n.Path())}
+	if bridge != "" {
+		lines = append(lines, fmt.Sprintf("link set %s master %s", port, bridge))
+	}
+	if err := r.IP(append(lines, fmt.Sprintf("link set %s up", port))...); err != nil {
+		return nil, err
+	}
+	return w, n.IP("link set eth0 up")
+}
+
+// Host makes the machine at the end of a wire a host of the network, on the wire's device.
+func (w *Network) Host(wire *Wire) (*Host, error) {
+	return w.HostOn(wire, wire.Device)
+}
+
+// HostOn makes the machine a host of the network on another of its devices, such as a VLAN device made by the caller.
+// The machine's first network has the default routes.
+func (w *Network) HostOn(wire *Wire, device string) (*Host, error) {
+	h := &Host{Namespace: wire.Namespace, Network: w, Device: device, Port: wire.Port, MAC: wire.MAC}
+	w.hosts++
+	last := byte(9 + w.hosts)
+	four, six := w.Gateway4.As4(), w.Gateway6.As16()
+	four[3], six[15] = last, last
+	h.IPv4, h.IPv6 = netip.AddrFrom4(four), netip.AddrFrom16(six)
+	if err := h.IP(
+		fmt.Sprintf("link set %s up", device),
+		fmt.Sprintf("addr add %s/24 dev %s", h.IPv4, device),
+		fmt.Sprintf("addr add %s/64 dev %s nodad", h.IPv6, device)); err != nil {
+		return nil, err
+	}
+	// A machine on several networks answers each from the address asked; routes of a second network come after the
+	// first's, and are chosen by source address.
+	table := 100 + w.index
+	if err := h.IP(
+		fmt.Sprintf("route append default via %s dev %s metric %d", w.Gateway4, device, table),
+		fmt.Sprintf("route append default via %s dev %s metric %d", w.Gateway6, device, table),
+		fmt.Sprintf("route add default via %s dev %s table %d", w.Gateway4, device, table),
+		fmt.Sprintf("route add default via %s dev %s table %d", w.Gateway6, device, table),
+		fmt.Sprintf("route add %s dev %s table %d", w.Prefix4, device, table),
+		fmt.Sprintf("route add %s dev %s table %d", w.Prefix6, device, table),
+		fmt.Sprintf("rule add from %s table %d", h.IPv4, table)); err != nil {
+		return nil, err
+	}
+	_, err := h.Run("ip", "-6", "rule", "add", "from", h.IPv6.String(), "table", fmt.Sprint(table))
+	return h, err
+}
