@@ -193,6 +193,9 @@ func FuzzParse(f *testing.F) {
 		}
 		lines := strings.Count(string(data), "\n") + 1
 		for _, s := range p.Sections {
+			if strings.ContainsAny(s.Type, "'\"\\;#") {
+				return // libuci writes types without quotes, so these cannot be read again
+			}
 			if s.Line < 1 || s.Line > lines || p.Section(s.Name) == nil {
 				t.Errorf("section %+v", s)
 			}
