@@ -4,6 +4,7 @@ package lab
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 )
 
@@ -41,6 +42,7 @@ type Host struct {
 	Port       string // the router's device that its wire ends at
 	MAC        string // lower case; "" on a raw IP device
 	IPv4, IPv6 netip.Addr
+	TagBytes   uint64 // of the tag that frames have at the router's port and not on Device
 }
 
 // Addr returns the host's address of a family.
@@ -49,6 +51,19 @@ func (h *Host) Addr(f Family) netip.Addr {
 		return h.IPv4
 	}
 	return h.IPv6
+}
+
+// RouterMAC returns the address of the router's device that the host's network is on.
+func (h *Host) RouterMAC() (net.HardwareAddr, error) {
+	var mac net.HardwareAddr
+	err := h.Network.router.Do(func() error {
+		ifi, err := net.InterfaceByName(h.Network.Device)
+		if err == nil {
+			mac = ifi.HardwareAddr
+		}
+		return err
+	})
+	return mac, err
 }
 
 // Wire is a cable between a port of the router and a machine.

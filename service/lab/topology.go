@@ -122,6 +122,9 @@ func (l *Lab) VLANFilteringHome() (*Home, error) {
 		if err != nil {
 			return nil, err
 		}
+		if place.wire == wires[2] {
+			host.TagBytes = 4
+		}
 		h.Hosts = append(h.Hosts, host)
 	}
 	return h, nil
