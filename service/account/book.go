@@ -36,6 +36,7 @@ type Book struct {
 	addresses  int        // addresses with totals of their own
 	epoch      uint64     // which live generation, counted within this process; from 1
 	refused    uint64     // the epoch in which a host found no room
+	restored   bool       // and nothing has been observed since
 	generation uint64     // of the kernel's tables, as the loop counts them
 	started    time.Time
 	now        time.Time // the latest instant handed in
@@ -144,7 +145,7 @@ func (b *Book) Close(final []Sample, un Unattributed) {
 // host has been silent for as long as the clock then leaps.
 func (b *Book) tick(now time.Time) {
 	if b.started.IsZero() {
-		b.started = now
+		b.started = now.Round(0) // by the wall clock, as all it is compared with
 	}
 	if !b.now.IsZero() {
 		step := now.Round(0).Sub(b.now.Round(0)) - now.Sub(b.now)
@@ -205,6 +206,7 @@ func (b *Book) apply(samples []Sample, un Unattributed) {
 	for _, n := range b.networks {
 		n.sort()
 	}
+	b.restored = false
 }
 
 // expected returns the address that was at this place of the last live view,
@@ -258,8 +260,13 @@ func (b *Book) account(n *network, s *Sample, ip [16]byte, is6 bool) *address {
 		return d.addrs[i]
 	}
 	if d.refused != b.epoch && (len(d.addrs) >= b.limits.AddressesPerHost || b.addresses >= b.limits.Addresses) {
-		// An idle address gives way to one in use.
-		if old, _ := d.oldest(b.epoch, b.now.UnixNano()-int64(b.limits.Idle)); old >= 0 {
+		// An idle address gives way to one in use; just after a restart it is not
+		// known yet which are idle, and of what was reset a part may still be live.
+		old := -1
+		if !b.restored {
+			old, _ = d.oldest(b.epoch, b.now.UnixNano()-int64(b.limits.Idle))
+		}
+		if old >= 0 {
 			d.fold(old)
 			b.addresses--
 			i, _ = d.find(ip, is6)

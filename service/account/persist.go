@@ -22,7 +22,7 @@ import (
 //	saved (Unix ms), started, generation, refused (0, 1)
 //	reasons:  count, { name, counters }
 //	networks: count, { name, gone, other,
-//	  hosts: count, { MAC (6 bytes), first, last, has-rest (0, 1), [ 2 x counters ],
+//	  hosts: count, { MAC (6 bytes), first, last, refused (0, 1), has-rest (0, 1), [ 2 x counters ],
 //	    addresses: count, { 4 or 6, the address (4 or 16 bytes), counters, last } } }
 //
 // counters are four signed numbers; times are ms before saved. What is live is
@@ -50,9 +50,9 @@ func (b *Book) AppendBinary(p []byte) ([]byte, error) {
 	start := len(p)
 	p = append(p, magic...)
 	p = append(p, version)
-	saved := unixNano(b.now) / int64(time.Millisecond)
+	saved := max(unixNano(b.now), 0) / int64(time.Millisecond)
 	ago := func(p []byte, nano int64) []byte {
-		return binary.AppendVarint(p, saved-nano/int64(time.Millisecond))
+		return binary.AppendVarint(p, saved-max(nano, 0)/int64(time.Millisecond))
 	}
 	p = binary.AppendVarint(p, saved)
 	p = ago(p, unixNano(b.started))
@@ -74,6 +74,7 @@ func (b *Book) AppendBinary(p []byte) ([]byte, error) {
 			p = append(p, d.key.mac[:]...)
 			p = ago(p, d.first)
 			p = ago(p, d.last)
+			p = appendBool(p, d.refused == b.epoch)
 			p = appendBool(p, d.rest != nil)
 			if d.rest != nil {
 				for f := range d.rest {
@@ -193,7 +194,7 @@ func (r *reader) book(b *Book) {
 		}
 		r.network(b, n)
 	}
-	b.sweep()
+	b.restored = true
 	b.sum()
 }
 
@@ -205,6 +206,9 @@ func (r *reader) network(b *Book, n *network) {
 		var key hostKey
 		copy(key.mac[:], r.bytes(len(key.mac)))
 		d := &device{net: n, key: key, first: r.time(), last: r.time()}
+		if r.bool() {
+			d.refused = b.epoch
+		}
 		if r.bool() {
 			for f := range families {
 				*d.remainder(f) = tally{closed: r.counters()}
@@ -231,9 +235,7 @@ func (r *reader) network(b *Book, n *network) {
 		b.addresses += len(d.addrs)
 		if b.hosts >= b.limits.Hosts {
 			b.addresses -= len(d.addrs)
-			for _, c := range d.sum {
-				n.gone.add(c)
-			}
+			d.each(func(t *tally) { n.gone.add(t.closed) })
 			continue
 		}
 		n.devices[d.key] = d
