@@ -14,7 +14,7 @@ import (
 type Problem struct {
 	File    string // "" for a flag
 	Line    int    // from 1; 0 not known
-	Section string // type and, where it has one, name: "alias tv"
+	Section string // its name, or "@alias[0]" for the first of a type
 	Option  string
 	Flag    string // with its dash
 	Value   string
@@ -34,11 +34,10 @@ func (p Problem) Error() string {
 	switch {
 	case p.Flag != "":
 		fmt.Fprintf(&b, "flag %s", p.Flag)
-	case p.Option != "":
+	case p.Option != "" && (p.Line > 0 || p.Section == ""):
 		fmt.Fprintf(&b, "option %s", p.Option)
-		if p.Section != "" {
-			fmt.Fprintf(&b, " of %s", p.Section)
-		}
+	case p.Option != "":
+		fmt.Fprintf(&b, "option %s of config %s", p.Option, p.Section)
 	case p.Section != "":
 		fmt.Fprintf(&b, "config %s", p.Section)
 	}
@@ -58,14 +57,14 @@ func (p Problem) Error() string {
 // quote shows a value of any content and length on one line.
 func quote(v string) string {
 	const most = 80
-	if len(v) > most {
-		cut := most
-		for cut > 0 && !utf8.RuneStart(v[cut]) {
-			cut--
-		}
-		v = v[:cut] + "..."
+	if len(v) <= most {
+		return strconv.QuoteToGraphic(v)
 	}
-	return strconv.QuoteToGraphic(v)
+	cut := most
+	for cut > most-utf8.UTFMax && !utf8.RuneStart(v[cut]) {
+		cut--
+	}
+	return strconv.QuoteToGraphic(v[:cut]) + "..."
 }
 
 // Errors is everything that is wrong with a configuration, in the order found.
@@ -81,12 +80,4 @@ func (e Errors) Lines() []string {
 		lines[i] = p.Error()
 	}
 	return lines
-}
-
-// orNil is e as an error, and a nil error when there is no problem.
-func (e Errors) orNil() error {
-	if len(e) == 0 {
-		return nil
-	}
-	return e
 }

@@ -6,10 +6,9 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/mezoura/mezoura/service/uci"
 )
 
 // Tree is what we need of a UCI reader. Package uci has one, and so has
@@ -58,16 +57,16 @@ func FromUCI(t Tree) (Config, error) {
 
 // loadProblems turns the reader's error, which may be several, into ours.
 func loadProblems(err error) Errors {
-	if errors.Is(err, fs.ErrNotExist) {
-		return Errors{{Want: "no configuration: " + err.Error() + "; give -4 address/mask/device, or write that file"}}
-	}
-	var several interface{ Unwrap() []error }
-	if !errors.As(err, &several) {
+	var syntax uci.Errors
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Errors{{Want: err.Error() + "; give -4 address/mask/device, or write that file"}}
+	case !errors.As(err, &syntax):
 		return Errors{{Want: err.Error()}}
 	}
-	var problems Errors
-	for _, e := range several.Unwrap() {
-		problems = append(problems, Problem{Want: e.Error()})
+	problems := make(Errors, len(syntax))
+	for i, e := range syntax {
+		problems[i] = Problem{File: e.File, Line: e.Line, Want: e.Reason}
 	}
 	return problems
 }
@@ -165,134 +164,4 @@ func (r *reader) main() {
 			}
 		}
 	}
-}
-
-// aliases reads the sections of type alias.
-func (r *reader) aliases() {
-	sections, _ := r.tree.GetSections(File, "alias")
-	owner := make(map[[6]byte]string)
-	for n, section := range sections {
-		if n == maxAliases {
-			r.fail(section, "", -1, "", "more than "+strconv.Itoa(maxAliases)+" aliases")
-			return
-		}
-		r.unknownOptions(section, AliasOptions())
-		alias := Alias{}
-		names, _ := r.tree.Get(File, section, "name")
-		switch {
-		case len(names) == 0 && !strings.HasPrefix(section, "@"):
-			alias.Name = section
-		case len(names) == 0:
-			r.fail(section, "", -1, "", "an alias without a name")
-		case len(names) > 1:
-			r.fail(section, "name", 1, names[1], "given more than once; want one value")
-		case !validName(names[0]):
-			r.fail(section, "name", 0, names[0], "want "+AliasOptions()[0].Allowed)
-		default:
-			alias.Name = names[0]
-		}
-		macs, _ := r.tree.Get(File, section, "mac")
-		given := false
-		for i, value := range macs {
-			for _, v := range strings.FieldsFunc(value, func(c rune) bool { return unicode.IsSpace(c) || c == ',' }) {
-				given = true
-				mac, ok := ParseMAC(v)
-				switch {
-				case !ok || mac == [6]byte{} || mac[0]&1 != 0:
-					r.fail(section, "mac", i, v, "want "+AliasOptions()[1].Allowed)
-				case owner[mac] != "" && owner[mac] != section:
-					r.fail(section, "mac", i, v, "already in alias "+owner[mac])
-				case len(alias.MACs) == aliasMACs:
-					r.fail(section, "mac", i, v, "more than "+strconv.Itoa(aliasMACs)+" addresses in one alias")
-				default:
-					owner[mac] = section
-					alias.MACs = appendNew(alias.MACs, mac)
-				}
-			}
-		}
-		if !given {
-			r.fail(section, "", -1, "", "an alias without a mac")
-		}
-		slices.SortFunc(alias.MACs, func(a, b [6]byte) int { return slices.Compare(a[:], b[:]) })
-		r.config.Aliases = append(r.config.Aliases, alias)
-	}
-}
-
-// validName is for names that the user chose: shown as they are, so they must
-// be safe to show.
-func validName(v string) bool {
-	if v == "" || len(v) > aliasNameLen || !utf8.ValidString(v) || strings.TrimSpace(v) != v {
-		return false
-	}
-	for _, c := range v {
-		if !unicode.IsGraphic(c) {
-			return false
-		}
-	}
-	return true
-}
-
-// check looks at what no single option can see.
-func (c *Config) check() Errors {
-	var problems Errors
-	add := func(option, flag, want string) {
-		problems = append(problems, Problem{Option: option, Flag: flag, Want: want})
-	}
-	if len(c.Networks)+len(c.Subnets) > maxNetworks {
-		add("network", "", "more than "+strconv.Itoa(maxNetworks)+" networks and subnets")
-	}
-	if len(c.Networks)+len(c.Subnets)+len(c.Prefixes6) == 0 {
-		add("network", "", "no network at all; want the name of at least one")
-	}
-	count := map[bool]int{}
-	for _, p := range c.Internal {
-		count[p.Addr().Is4()]++
-	}
-	if count[true] > maxPrefixes || count[false] > maxPrefixes {
-		add("internal", "", "more than "+strconv.Itoa(maxPrefixes)+" prefixes of one family")
-	}
-	if len(c.Prefixes6) > maxPrefixes {
-		add("prefix6", "", "more than "+strconv.Itoa(maxPrefixes)+" prefixes")
-	}
-	if c.MaxHostAddresses > c.MaxAddresses {
-		add("max_host_addresses", "", "more than max_addresses")
-	}
-	return problems
-}
-
-// nearest is the known option that a misspelt one probably means, or "".
-func nearest(name string, known []Option) string {
-	best, least := "", 3
-	for _, o := range known {
-		if d := distance(name, o.Name, least); d < least {
-			best, least = o.Name, d
-		}
-	}
-	return best
-}
-
-// distance is how many single letters have to be changed, added or dropped, or
-// most when it is that or more.
-func distance(a, b string, most int) int {
-	if len(a)-len(b) >= most || len(b)-len(a) >= most {
-		return most
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		left := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			cost := left
-			if a[i] != b[j] {
-				cost++
-			}
-			left = above
-			row[j+1] = min(cost, above+1, row[j]+1)
-		}
-	}
-	return min(row[len(b)], most)
 }

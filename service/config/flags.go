@@ -46,7 +46,27 @@ func (c Command) Load(t Tree) (Config, error) {
 	leases := config.Paths.Leases
 	config.Paths = fixed.Paths
 	config.Paths.Leases = leases
-	return config, apply(&config, c.flags).orNil()
+	problems := apply(&config, c.flags)
+	if len(problems) == 0 {
+		problems = config.checkFlags()
+	}
+	if len(problems) > 0 {
+		return Config{}, problems
+	}
+	return config, nil
+}
+
+// checkFlags is check with flags in the place of options where there are any.
+func (c *Config) checkFlags() Errors {
+	problems := c.check()
+	for i := range problems {
+		for _, o := range options() {
+			if o.Name == problems[i].Option && o.Flag != "" {
+				problems[i].Flag = o.Flag
+			}
+		}
+	}
+	return problems
 }
 
 // apply puts values over a configuration; the first of a list replaces it.
@@ -146,7 +166,7 @@ func FromFlags(args []string) (Command, error) {
 	}
 	problems = append(problems, apply(&cmd.Config, cmd.flags)...)
 	if len(problems) == 0 {
-		problems = cmd.Config.check()
+		problems = cmd.Config.checkFlags()
 	}
 	if len(problems) > 0 {
 		return Command{}, problems

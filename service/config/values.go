@@ -143,13 +143,14 @@ func parsePrefix6(v string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// parsePrefix takes a prefix of either family, or one address.
+// parsePrefix takes a prefix of either family, or one address. A prefix that holds
+// every address is a mistake: nothing would be counted.
 func parsePrefix(v string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(v); err == nil && addr.Zone() == "" && !addr.Is4In6() {
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(v)
-	if err != nil || p.Addr().Is4In6() {
+	if err != nil || p.Addr().Is4In6() || p.Bits() == 0 {
 		return netip.Prefix{}, errValue
 	}
 	return p.Masked(), nil
