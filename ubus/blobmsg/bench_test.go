@@ -133,12 +133,19 @@ func BenchmarkEncode(b *testing.B) {
 			b.Fatal(err)
 		}
 	})
-	run("struct", own, func() {
+	run("marshal", own, func() {
 		if _, err := blobmsg.Marshal(&r); err != nil {
 			b.Fatal(err)
 		}
 	})
 	var builder blobmsg.Builder
+	run("struct", own, func() { // as ubus.Conn does it, memory reused
+		builder.Reset()
+		builder.Fields(&r)
+		if _, err := builder.Table(); err != nil {
+			b.Fatal(err)
+		}
+	})
 	run("builder", own, func() {
 		builder.Reset()
 		build(&builder, &r)

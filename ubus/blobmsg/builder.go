@@ -176,12 +176,24 @@ func (b *Builder) startEncoded(t Type, head string, n int) bool {
 }
 
 func (b *Builder) header(t Type, name, n int) bool {
-	if total := headerLen + name + n; total > lenMask {
+	total := headerLen + name + n
+	if total > lenMask {
 		b.fail(fmt.Errorf("write %v: %w", t, ErrTooLong))
 	} else if b.err == nil {
+		if cap(b.buf)-len(b.buf) < pad(total) {
+			b.grow(pad(total))
+		}
 		b.buf = binary.BigEndian.AppendUint32(b.buf, extended|uint32(t)<<typeShift|uint32(total))
 	}
 	return b.err == nil
+}
+
+// grow at least doubles the memory: append's own steps of a quarter would make
+// several times the message's size in garbage.
+func (b *Builder) grow(n int) {
+	buf := make([]byte, len(b.buf), max(2*cap(b.buf), len(b.buf)+n, 512))
+	copy(buf, b.buf)
+	b.buf = buf
 }
 
 func appendName(dst []byte, name string) []byte {
