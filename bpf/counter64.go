@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//go:build amd64 || arm64 || loong64 || mips64 || mips64le || ppc64 || ppc64le || riscv64 || s390x
+
+package bpf
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// load64 reads a counter that another CPU may be writing to. A 64-bit machine does it in one piece.
+func load64(p unsafe.Pointer) (value uint64, torn bool) {
+	return atomic.LoadUint64((*uint64)(p)), false
+}

@@ -1,0 +1,556 @@
+//go:build ignore
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The classifier: counts a packet between a LAN host and the internet under the host's address.
+ *
+ *  1. Find the IP header behind Ethernet and up to two tags; leave what is not IP.
+ *  2. Leave the packet if the far address is not on the internet: one byte tells for most addresses, for
+ *     the others the prefixes that begin with it.
+ *  3. Hash the near address and its MAC, look at two rows of this CPU's area.
+ *  4. A row with the key: add. That is nearly every packet, and one cache line.
+ *  5. A free row: find the network by prefix; take the row.
+ *  6. Two rows of others: the overflow table, one hash lookup. No room there either: the bytes go
+ *     to the row of the reason why.
+ *
+ * Which side is near is a constant: a packet that comes in on a LAN device can only be an upload,
+ * one that leaves by it only a download.
+ *
+ * Two halves of the rows take turns. A row, once taken, keeps its key until its half is no
+ * longer in use, so that readers need no lock; the daemon then folds the counts of the half
+ * that rests into its book, clears it, and writes into it the keys that shall have rows next time.
+ *
+ * The verdict is always TC_ACT_UNSPEC: other programs and filters run as if this one were not there.
+ * No atomics, no calls of functions, no BTF, no loop that an old verifier cannot see the end of.
+ */
+#include "mezoura.bpf.h"
+#include "parse.h"
+
+#define TC_ACT_UNSPEC (-1)
+
+#define NULL         ((void *)0)
+#define likely(c)    __builtin_expect(!!(c), 1)
+#define unlikely(c)  __builtin_expect(!!(c), 0)
+#define barrier()    asm volatile("" ::: "memory")
+#define opaque(v)    asm volatile("" : "+r"(v)) /* clang knows nothing of v any more */
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define TAG_GROUP_BIT  0x01u
+#define TAG_SEGMENT(n) ((__u32)(n) << 16)
+#define TAG_FAMILY(n)  ((__u32)(n) << 24)
+#else
+#define TAG_GROUP_BIT  0x01000000u
+#define TAG_SEGMENT(n) ((__u32)(n) << 8)
+#define TAG_FAMILY(n)  ((__u32)(n))
+#endif
+
+/* Which program this is; known to the compiler, so that each has only its own code. */
+struct variant {
+	__u8 download; /* attached to egress */
+	__u8 raw_ip;   /* the device's packets begin with the IP header */
+	__u8 port;     /* of a bridge: a packet may leave by several at once */
+};
+
+/*
+ * Load-time constants: the loader replaces these immediates (load.go), which costs less than reading a
+ * variable and leaves the verifier nothing to follow. For arithmetic that must not be folded, constant()
+ * hides the value from clang.
+ */
+#define MULTIPLIER(n)  (0x6d7a0001u + 2 * (n)) /* n: 0..5 */
+#define CONST_SEGMENT  0x6d7a0101
+#define CONST_AREA     0x6d7a0102 /* rows of an area */
+#define CONST_ROWS     0x6d7a0103 /* all rows */
+#define CONST_SHIFT    0x6d7a0104 /* 32 - log2(slots) */
+
+#define constant(c)                                                                                \
+	({                                                                                         \
+		__u64 c_;                                                                          \
+		asm("%0 = " #c : "=r"(c_));                                                        \
+		c_;                                                                                \
+	})
+#define CONSTANT(c) CONSTANT_(c)
+#define CONSTANT_(c) constant(c)
+
+/*
+ * One value: half x CPU x (reasons, slots). bounds: size set at load, clamped before use. who writes: in
+ * the half in use, the CPU whose area it is; in the half that rests, the daemon through mmap.
+ */
+struct row rows[16] SEC(".data.rows");
+
+/*
+ * key: address and CPU. value: its counts. bounds: max_entries is set at load; memory is taken by the
+ * entry. who writes: in the half in use, the CPU in the key; the half that rests is emptied by the daemon.
+ */
+struct overflow {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct overflow_key);
+	__type(value, struct account);
+};
+struct overflow overflow0 SEC(".maps");
+struct overflow overflow1 SEC(".maps");
+
+/*
+ * key: segment, VLAN and watched prefix. value: number of the network. bounds: each prefix stands for its VLAN,
+ * for all VLANs and for all segments, in both rules. who writes: the daemon, the rules not in force.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * 2 * 3 * MAX_PREFIXES);
+	__type(key, struct local_key);
+	__type(value, __u8);
+} locals SEC(".maps");
+
+/* One value. who writes: the daemon through mmap; of the rules those not in force. */
+struct control control SEC(".data.control");
+
+struct address {
+	__u32 word[4]; /* as on the wire; IPv4 in the last */
+};
+
+/* What a packet is counted by, besides its near address. */
+struct frame {
+	__u32 tag[2]; /* as in struct key */
+	__u32 head;   /* bytes in front of the IP header */
+	__u32 extra;  /* bytes of a tag that is in metadata, not in the packet */
+	__u16 print;  /* fingerprint, 0 where nobody asks */
+	__u16 vlan;   /* outermost tag's ID, 0 none */
+};
+
+INLINE void add(struct __sk_buff *skb, struct account *a, const struct frame *f, __u8 family,
+		struct variant v)
+{
+	__u32 packets = 1;
+	__u64 bytes = (__u64)skb->len + f->extra;
+
+	if (v.port) {
+		__u16 port = skb->ifindex;
+
+		/*
+		 * A frame to a MAC that the bridge does not know leaves by every port, one copy after
+		 * the other on this CPU. So, a download by another port than the last: the same
+		 * packet once more is a copy, another packet is a host that has moved.
+		 */
+		if (unlikely(a->port != port)) {
+			if (a->port && a->print == f->print &&
+			    a->seen == (__u16)control.header.clock)
+				return;
+			a->port = port;
+		}
+		a->print = f->print;
+	}
+
+	if (unlikely(skb->gso_size)) {
+		__u32 size = headers_size(skb, f->head, family);
+
+		packets = skb->gso_segs;
+		if (!packets && skb->len > size) /* from a guest or a tunnel: not counted yet */
+			packets = (skb->len - size + skb->gso_size - 1) / skb->gso_size;
+		if (packets > 1)
+			bytes += (__u64)(packets - 1) * (size + f->extra);
+		else
+			packets = 1;
+	}
+
+	a->seen = control.header.clock;
+	if (v.download) {
+		a->download.bytes += bytes;
+		a->download.packets += packets;
+	} else {
+		a->upload.bytes += bytes;
+		a->upload.packets += packets;
+	}
+}
+
+INLINE int same(const struct key *k, const struct address *near, const struct frame *f, __u8 family)
+{
+	if (k->addr[3] != near->word[3] || k->tag[1] != f->tag[1] || k->tag[0] != f->tag[0])
+		return 0;
+	return family == FAMILY_IPV4 ||
+	       (k->addr[2] == near->word[2] && k->addr[1] == near->word[1] &&
+		k->addr[0] == near->word[0]);
+}
+
+INLINE __u32 hash(const struct address *near, const struct frame *f, __u8 family)
+{
+	__u32 h = near->word[3] * MULTIPLIER(0) + f->tag[0] * MULTIPLIER(1) +
+		  f->tag[1] * MULTIPLIER(2);
+
+	if (family == FAMILY_IPV6)
+		h += near->word[2] * MULTIPLIER(3) + near->word[1] * MULTIPLIER(4) +
+		     near->word[0] * MULTIPLIER(5);
+	return h;
+}
+
+INLINE int inside4(const struct check4 *c, __u32 addr)
+{
+	return (addr & c->mask) == c->addr;
+}
+
+INLINE int inside6(const struct check6 *c, const __u32 *addr)
+{
+	return (addr[0] & c->mask[0]) == c->addr[0] && (addr[1] & c->mask[1]) == c->addr[1] &&
+	       (addr[2] & c->mask[2]) == c->addr[2] && (addr[3] & c->mask[3]) == c->addr[3];
+}
+
+/* Is a far address with a suspect first byte not on the internet indeed? */
+INLINE int internal(const struct address *far, __u8 first, __u8 family)
+{
+	const struct rules *r = &control.rules[control.header.rules & 1];
+	const struct run *run = family == FAMILY_IPV4 ? &r->run4[first] : &r->run6[first];
+	__u8 class = family == FAMILY_IPV4 ? r->class4[first] : r->class6[first];
+	__u64 at = run->first, count = run->count;
+
+	if (class & CLASS_INTERNAL)
+		return 1;
+	if (!(class & CLASS_MIXED))
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u64 i = 0; i < MAX_PREFIXES && i < count; i++) {
+		__u64 n = at + i;
+
+		opaque(n); /* or clang walks a pointer whose bounds the verifier can not see */
+		n &= MAX_PREFIXES - 1;
+		if (family == FAMILY_IPV4 ? inside4(&r->check4[n], far->word[3])
+					  : inside6(&r->check6[n], far->word))
+			return 1;
+	}
+	return 0;
+}
+
+#define OF_NOBODY        (-2) /* in no watched prefix */
+#define OF_OTHER_SEGMENT (-1) /* in a prefix that is counted where that network is */
+
+/* The network of the near address, or one of the two above. Only new addresses come here. */
+INLINE int network_of(const struct address *near, __u16 vlan, __u8 family)
+{
+	struct local_key k = {
+		.prefixlen = 8 * (sizeof(k) - sizeof(k.prefixlen)),
+		.rules = control.header.rules & 1,
+		.segment = CONSTANT(CONST_SEGMENT),
+		.vlan = vlan,
+		.family = family,
+		.addr = {near->word[0], near->word[1], near->word[2], near->word[3]},
+	};
+	__u8 *network = bpf_map_lookup_elem(&locals, &k);
+
+	if (network)
+		return *network;
+	k.vlan = VLAN_ANY;
+	network = bpf_map_lookup_elem(&locals, &k);
+	if (network)
+		return *network;
+	k.segment = SEGMENT_ANY;
+	return bpf_map_lookup_elem(&locals, &k) ? OF_OTHER_SEGMENT : OF_NOBODY;
+}
+
+/* May a frame with this tag belong to a network of the segment? */
+INLINE int vlan_is_ours(__u16 vlan)
+{
+	const struct rules *r = &control.rules[control.header.rules & 1];
+	const struct segment *s = &r->segments[CONSTANT(CONST_SEGMENT) & (MAX_SEGMENTS - 1)];
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < MAX_VLANS; i++)
+		if (s->vlans[i] == vlan)
+			return 1;
+	return 0;
+}
+
+/* A row by its number, or NULL if there are not so many. */
+INLINE struct row *row_at(__u64 n)
+{
+	struct row *first = rows;
+
+	opaque(first); /* there are more rows than clang knows */
+	if (unlikely(n >= CONSTANT(CONST_ROWS)))
+		return NULL;
+	opaque(n); /* not to be used before it is compared */
+	return first + n;
+}
+
+/* The account in the overflow table, made for a network if that is not negative. */
+INLINE struct account *overflow_account(const struct overflow_key *k, __u32 half, int network)
+{
+	struct account fresh = {.network = network};
+
+	if (half) {
+		if (network >= 0)
+			bpf_map_update_elem(&overflow1, k, &fresh, BPF_NOEXIST);
+		return bpf_map_lookup_elem(&overflow1, k);
+	}
+	if (network >= 0)
+		bpf_map_update_elem(&overflow0, k, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&overflow0, k);
+}
+
+/* Steps 3 to 6. NULL for what is not to be counted. near_first is the first byte of the near address. */
+INLINE struct account *account_of(const struct address *near, __u8 near_first, const struct frame *f,
+				  __u8 family, struct variant v)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 first = control.header.first;
+	__u64 area = first + cpu * CONSTANT(CONST_AREA);
+	__u64 n = area + REASON_COUNT + (hash(near, f, family) >> CONSTANT(CONST_SHIFT));
+	struct row *row = row_at(n);
+	enum reason why = REASON_NO_PREFIX;
+	int network;
+
+	if (unlikely(!row))
+		return NULL;
+	if (likely(same(&row->key, near, f, family)))
+		return &row->account;
+	if (row->key.tag[1]) {
+		row = row_at(n ^ 1);
+		if (!row)
+			return NULL;
+		if (same(&row->key, near, f, family))
+			return &row->account;
+	}
+
+	struct overflow_key ok = {
+		.key = {.addr = {near->word[0], near->word[1], near->word[2], near->word[3]},
+			.tag = {f->tag[0], f->tag[1]}},
+		.cpu = cpu,
+	};
+	struct account *a;
+
+	if (!(family == FAMILY_IPV4 ? control.local4[near_first] : control.local6[near_first]))
+		goto nobody;
+	if (row->key.tag[1]) {
+		a = overflow_account(&ok, first, -1);
+		if (a)
+			return a;
+	}
+
+	network = network_of(near, f->vlan, family);
+	if (network == OF_OTHER_SEGMENT)
+		return NULL;
+	if (network == OF_NOBODY) {
+	nobody:
+		if (f->vlan && !vlan_is_ours(f->vlan))
+			return NULL;
+		if (v.download && (family == FAMILY_IPV4 ? near_first >= 224 : near_first == 0xff))
+			why = REASON_MULTICAST;
+		goto unattributed;
+	}
+	if (!v.raw_ip && f->tag[0] & TAG_GROUP_BIT) {
+		why = v.download ? REASON_MULTICAST : REASON_MALFORMED;
+		goto unattributed;
+	}
+
+	if (!row->key.tag[1]) {
+		row->account.network = network;
+		row->key.addr[0] = near->word[0];
+		row->key.addr[1] = near->word[1];
+		row->key.addr[2] = near->word[2];
+		row->key.addr[3] = near->word[3];
+		row->key.tag[0] = f->tag[0];
+		barrier(); /* last the family: with it the row is taken, and readers look at it */
+		row->key.tag[1] = f->tag[1];
+		return &row->account;
+	}
+	a = overflow_account(&ok, first, network);
+	if (a)
+		return a;
+	why = REASON_TABLE_FULL;
+
+unattributed:
+	row = row_at(area + why);
+	return row ? &row->account : NULL;
+}
+
+/* What changes from packet to packet of one flow: IP ID, then TCP's numbers or UDP's checksum and data. */
+INLINE __u16 fold(__u32 a)
+{
+	return a ^ a >> 16;
+}
+
+INLINE struct account *account4(struct frame *f, const void *ip, const void *end, struct variant v)
+{
+	const __u8 *byte = ip;
+	__u32 source, target;
+	struct address near = {};
+	struct address far = {};
+
+	if (unlikely((byte[0] & 0xf0) != 0x40))
+		return NULL;
+	source = load_word(ip + 12, v.raw_ip);
+	target = load_word(ip + 16, v.raw_ip);
+	near.word[3] = v.download ? target : source;
+	far.word[3] = v.download ? source : target;
+	if (unlikely(control.suspect4[first_byte(far.word[3])]) &&
+	    internal(&far, first_byte(far.word[3]), FAMILY_IPV4))
+		return NULL;
+	if (v.port) {
+		f->print = fold(load_word(ip + 4, v.raw_ip));
+		if (ip + IP4_SIZE + 12 <= end)
+			f->print ^= fold(load_word(ip + 24, v.raw_ip) ^ load_word(ip + 28, v.raw_ip));
+	}
+	f->tag[1] |= TAG_FAMILY(FAMILY_IPV4);
+	return account_of(&near, first_byte(near.word[3]), f, FAMILY_IPV4, v);
+}
+
+INLINE struct account *account6(struct frame *f, const void *ip, const void *end, struct variant v)
+{
+	const __u8 *byte = ip;
+	const void *source = ip + 8, *target = ip + 24;
+	struct address near, far;
+
+	if (unlikely((byte[0] & 0xf0) != 0x60))
+		return NULL;
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		near.word[i] = load_word((v.download ? target : source) + 4 * i, v.raw_ip);
+		far.word[i] = load_word((v.download ? source : target) + 4 * i, v.raw_ip);
+	}
+	if (unlikely(control.suspect6[first_byte(far.word[0])]) &&
+	    internal(&far, first_byte(far.word[0]), FAMILY_IPV6))
+		return NULL;
+	if (v.port && ip + IP6_SIZE + 12 <= end)
+		f->print = fold(load_word(ip + 44, v.raw_ip) ^ load_word(ip + 48, v.raw_ip));
+	f->tag[1] |= TAG_FAMILY(FAMILY_IPV6);
+	return account_of(&near, first_byte(near.word[0]), f, FAMILY_IPV6, v);
+}
+
+/*
+ * Finds the IP header behind tags: f->head, and the ethertype or 0 for what is not IP or ends too early. Here come
+ * frames with a tag, and those whose headers are not where a program can reach them.
+ */
+INLINE __u16 locate(struct __sk_buff *skb, struct frame *f, struct variant v)
+{
+	const void *data = packet_start(skb);
+	const void *end = packet_end(skb);
+	__u16 proto;
+
+	if (data + HEADERS_MAX > end) {
+		if (bpf_skb_pull_data(skb, skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX))
+			return 0;
+		data = packet_start(skb);
+		end = packet_end(skb);
+	}
+	if (v.raw_ip) {
+		__u8 version;
+
+		if (data + 1 > end)
+			return 0;
+		version = *(const __u8 *)data >> 4;
+		return version == 4 ? bpf_htons(ETH_P_IP) : version == 6 ? bpf_htons(ETH_P_IPV6) : 0;
+	}
+	if (data + ETH_SIZE > end)
+		return 0;
+	proto = *(const half *)(data + 12);
+	if (!is_vlan(proto))
+		return proto;
+	if (data + ETH_SIZE + VLAN_SIZE > end)
+		return 0;
+	f->vlan = VLAN_ID(bpf_ntohs(*(const half *)(data + 14)));
+	f->head = ETH_SIZE + VLAN_SIZE;
+	proto = *(const half *)(data + 16);
+	if (!is_vlan(proto))
+		return proto;
+	if (data + ETH_SIZE + 2 * VLAN_SIZE > end)
+		return 0;
+	f->head = ETH_SIZE + 2 * VLAN_SIZE;
+	return *(const half *)(data + 20);
+}
+
+INLINE int classify(struct __sk_buff *skb, struct variant v)
+{
+	struct frame f = {.head = v.raw_ip ? 0 : ETH_SIZE};
+	const void *data = packet_start(skb);
+	const void *end = packet_end(skb);
+	const void *ip;
+	struct account *a;
+	__u16 proto = 0;
+	__u8 family;
+
+	/* Nearly all frames are long enough for one check of their length. */
+	if (likely(data + ETH_SIZE + IP6_SIZE <= end)) {
+		if (v.raw_ip) {
+			__u8 version = *(const __u8 *)data & 0xf0;
+
+			proto = version == 0x40   ? bpf_htons(ETH_P_IP)
+				: version == 0x60 ? bpf_htons(ETH_P_IPV6)
+						  : 0;
+		} else {
+			proto = *(const half *)(data + 12);
+		}
+	}
+	if (unlikely(proto == 0 || is_vlan(proto))) {
+		proto = locate(skb, &f, v);
+		data = packet_start(skb);
+		end = packet_end(skb);
+	}
+
+	if (unlikely(proto != bpf_htons(ETH_P_IP) && proto != bpf_htons(ETH_P_IPV6)))
+		return TC_ACT_UNSPEC;
+
+	f.tag[1] = CONSTANT(CONST_SEGMENT);
+	f.tag[1] = TAG_SEGMENT(f.tag[1]);
+	if (!v.raw_ip) {
+		if (data + ETH_SIZE > end)
+			return TC_ACT_UNSPEC;
+		if (v.download) {
+			__u32 rest = *(const word *)(data + 2);
+
+			f.tag[0] = join(*(const half *)data, first_half(rest));
+			f.tag[1] |= join(second_half(rest), 0);
+		} else {
+			f.tag[0] = *(const word *)(data + 6);
+			f.tag[1] |= join(*(const half *)(data + 10), 0);
+		}
+		if (unlikely(skb->vlan_present)) {
+			f.vlan = VLAN_ID(skb->vlan_tci);
+			f.extra = VLAN_SIZE;
+		}
+	}
+	ip = data + f.head;
+	if (proto == bpf_htons(ETH_P_IP)) {
+		family = FAMILY_IPV4;
+		if (ip + IP4_SIZE > end)
+			return TC_ACT_UNSPEC;
+		a = account4(&f, ip, end, v);
+	} else {
+		family = FAMILY_IPV6;
+		if (ip + IP6_SIZE > end)
+			return TC_ACT_UNSPEC;
+		a = account6(&f, ip, end, v);
+	}
+	if (a)
+		add(skb, a, &f, family, v);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int upload(struct __sk_buff *skb)
+{
+	return classify(skb, (struct variant){});
+}
+
+SEC("tc")
+int download(struct __sk_buff *skb)
+{
+	return classify(skb, (struct variant){.download = 1});
+}
+
+SEC("tc")
+int download_port(struct __sk_buff *skb)
+{
+	return classify(skb, (struct variant){.download = 1, .port = 1});
+}
+
+SEC("tc")
+int upload_raw(struct __sk_buff *skb)
+{
+	return classify(skb, (struct variant){.raw_ip = 1});
+}
+
+SEC("tc")
+int download_raw(struct __sk_buff *skb)
+{
+	return classify(skb, (struct variant){.download = 1, .raw_ip = 1});
+}
+
+char __license[] SEC("license") = "GPL";

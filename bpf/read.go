@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bpf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+)
+
+// Entry is what one address of one host has had since the generation began, all CPUs together.
+type Entry struct {
+	Network  string
+	MAC      [6]byte // zero on a raw IP device
+	Addr     netip.Addr
+	Seen     uint32 // clock at the last packet, see [Tables.SetClock]; 0 before the first
+	Upload   Traffic
+	Download Traffic
+
+	key key
+}
+
+// Counts are what a reading finds.
+type Counts struct {
+	Entries      []Entry // valid until the next reading
+	Unattributed [Reasons]struct{ Upload, Download Traffic }
+	Conflicts    int // entries, of one CPU each, that are in the overflow table
+}
+
+const overflowBatch = 256 // entries asked of the kernel at a time
+
+// settle is how long a store of one CPU may take to be seen by another; generously.
+const settle = 100 * time.Microsecond
+
+// reader keeps, over the readings of a generation, which entry each row belongs to: a row in use
+// keeps its key.
+type reader struct {
+	generation uint32
+	entries    []Entry
+	byKey      map[key]int32
+	byRow      []int32 // row -> entry + 1
+	fresh      []int   // rows seen for the first time in this reading
+	torn       []tornCounter
+	keys       []overflowKey
+	values     []account
+}
+
+func (r *reader) reset(generation uint32, rows int) {
+	r.generation = generation
+	clear(r.entries)
+	r.entries = r.entries[:0]
+	if r.byKey == nil || len(r.byKey) > 4096 {
+		r.byKey = make(map[key]int32)
+	}
+	clear(r.byKey)
+	if len(r.byRow) != rows {
+		r.byRow = make([]int32, rows)
+	}
+	clear(r.byRow)
+}
+
+// SetClock tells the program the time, in seconds since boot, that it stamps rows with.
+func (t *Tables) SetClock(seconds uint32) { atomic.StoreUint32(&t.header.Clock, seconds) }
+
+// Read reads the half in use. Packets are counted on meanwhile: no counter is older than the call, and none is
+// ever less than in the last reading of the same generation.
+func (t *Tables) Read() (Counts, error) { return t.read(t.Generation()) }
+
+// ReadGeneration reads a generation that has ended, exactly. There is one such, that before the one in use, until
+// its half is cleared.
+func (t *Tables) ReadGeneration(generation uint32) (Counts, error) { return t.read(generation) }
+
+func (t *Tables) read(generation uint32) (Counts, error) {
+	var c Counts
+	r, h := &t.reader, t.header
+	if r.byRow == nil || r.generation != generation {
+		r.reset(generation, int(t.cpus*t.slots))
+	}
+	for i := range r.entries {
+		e := &r.entries[i]
+		e.Upload, e.Download, e.Seen = Traffic{}, Traffic{}, 0
+	}
+	r.fresh, r.torn = r.fresh[:0], r.torn[:0]
+	clock := atomic.LoadUint32(&h.Clock)
+
+	areaSize := int(h.area() * h.RowSize)
+	half := int(generation & 1)
+	for cpu := 0; cpu < int(t.cpus); cpu++ {
+		area := t.rowMem[(half*int(t.cpus)+cpu)*areaSize:][:areaSize]
+		for reason := 0; reason < int(h.Reasons); reason++ {
+			u := &c.Unattributed[min(reason, len(c.Unattributed)-1)]
+			a := t.account(area, reason)
+			r.add(&u.Upload, a, h.UploadOffset)
+			r.add(&u.Download, a, h.DownloadOffset)
+		}
+		for slot := 0; slot < int(t.slots); slot++ {
+			at := (int(h.Reasons) + slot) * int(h.RowSize)
+			if area[at+int(h.KeyOffset)+keySize-1] == 0 {
+				continue
+			}
+			n := cpu*int(t.slots) + slot
+			if i := r.byRow[n]; i != 0 {
+				t.addAccount(&r.entries[i-1], area[at+int(h.AccountOffset):], clock)
+			} else {
+				r.fresh = append(r.fresh, n)
+			}
+		}
+	}
+	if len(r.fresh) > 0 || len(r.torn) > 0 {
+		time.Sleep(settle)
+	}
+	for _, n := range r.fresh {
+		cpu, slot := n/int(t.slots), n%int(t.slots)
+		at := ((half*int(t.cpus)+cpu)*int(h.area()) + int(h.Reasons) + slot) * int(h.RowSize)
+		var k key
+		copyKey(&k, t.rowMem[at+int(h.KeyOffset):])
+		a := t.rowMem[at+int(h.AccountOffset):]
+		i := t.entry(k, a[h.NetworkOffset])
+		r.byRow[n] = i + 1
+		t.addAccount(&r.entries[i], a, clock)
+	}
+	for i := range r.torn {
+		r.torn[i].settle()
+	}
+	err := t.readOverflow(&c, half, clock)
+	c.Entries = r.entries
+	return c, err
+}
+
+func (t *Tables) account(area []byte, row int) []byte {
+	return area[row*int(t.header.RowSize)+int(t.header.AccountOffset):]
+}
+
+// entry finds or makes the entry of a key.
+func (t *Tables) entry(k key, network uint8) int32 {
+	r := &t.reader
+	i, ok := r.byKey[k]
+	if !ok {
+		i = int32(len(r.entries))
+		r.byKey[k] = i
+		r.entries = append(r.entries, Entry{Network: t.networkName(network), MAC: k.MAC, Addr: k.addr(), key: k})
+	}
+	return i
+}
+
+// addAccount adds what a row or an overflow entry has.
+func (t *Tables) addAccount(e *Entry, a []byte, clock uint32) {
+	h, r := t.header, &t.reader
+	r.add(&e.Upload, a, h.UploadOffset)
+	r.add(&e.Download, a, h.DownloadOffset)
+	if e.Upload.Packets|e.Download.Packets != 0 {
+		e.see(binary.NativeEndian.Uint16(a[h.SeenOffset:]), clock)
+	}
+}
+
+// see takes a stamp of 16 bits for the latest time that it can mean.
+func (e *Entry) see(stamp uint16, clock uint32) {
+	age := uint32(uint16(clock) - stamp)
+	if age > clock {
+		age = clock
+	}
+	if seen := clock - age; seen > e.Seen {
+		e.Seen = seen
+	}
+}
+
+// add adds counters that their program may be writing to.
+func (r *reader) add(to *Traffic, account []byte, offset uint32) {
+	for i, sum := range []*uint64{&to.Bytes, &to.Packets} {
+		p := unsafe.Pointer(&account[int(offset)+8*i])
+		value, torn := load64(p)
+		*sum += value
+		if torn {
+			r.torn = append(r.torn, tornCounter{at: p, read: value, sum: sum})
+		}
+	}
+}
+
+// tornCounter is a 64-bit counter that was read in two halves while it may have been between them.
+type tornCounter struct {
+	at   unsafe.Pointer
+	read uint64
+	sum  *uint64
+}
+
+func (c *tornCounter) settle() {
+	value, _ := load64(c.at)
+	*c.sum += value - c.read
+}
+
+func (t *Tables) readOverflow(c *Counts, half int, clock uint32) error {
+	m, r := t.overflow[half], &t.reader
+	visit := func(k *key, network uint8, v []byte) {
+		i := t.entry(*k, network)
+		t.addCopied(&r.entries[i], v, clock)
+		c.Conflicts++
+	}
+	if m.KeySize() != uint32(unsafe.Sizeof(overflowKey{})) || m.ValueSize() != uint32(unsafe.Sizeof(account{})) {
+		return t.readForeignOverflow(m, visit)
+	}
+	if r.keys == nil {
+		r.keys, r.values = make([]overflowKey, overflowBatch), make([]account, overflowBatch)
+	}
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := m.BatchLookup(&cursor, r.keys, r.values, nil)
+		for i := 0; i < n; i++ {
+			v := (*[unsafe.Sizeof(account{})]byte)(unsafe.Pointer(&r.values[i]))
+			visit(&r.keys[i].Key, r.values[i].Network, v[:])
+		}
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, ebpf.ErrKeyNotExist):
+			return nil
+		}
+		return fmt.Errorf("read overflow table: %w", err)
+	}
+}
+
+// readForeignOverflow reads the overflow table of another layout, which nothing writes to any more.
+func (t *Tables) readForeignOverflow(m *ebpf.Map, visit func(*key, uint8, []byte)) error {
+	var kb, vb []byte
+	var k key
+	entries := m.Iterate()
+	for entries.Next(&kb, &vb) {
+		copyKey(&k, kb)
+		visit(&k, vb[t.header.NetworkOffset], vb)
+	}
+	if err := entries.Err(); err != nil {
+		return fmt.Errorf("read overflow table: %w", err)
+	}
+	return nil
+}
+
+// addCopied adds the counters of a value that the kernel has copied out.
+func (t *Tables) addCopied(e *Entry, v []byte, clock uint32) {
+	h := t.header
+	for i, to := range []*Traffic{&e.Upload, &e.Download} {
+		at := h.UploadOffset
+		if i == 1 {
+			at = h.DownloadOffset
+		}
+		to.Bytes += binary.NativeEndian.Uint64(v[at:])
+		to.Packets += binary.NativeEndian.Uint64(v[at+8:])
+	}
+	if e.Upload.Packets|e.Download.Packets != 0 {
+		e.see(binary.NativeEndian.Uint16(v[h.SeenOffset:]), clock)
+	}
+}
+
+func copyKey(k *key, from []byte) {
+	copy(k.Addr[:], from[0:16])
+	copy(k.MAC[:], from[16:22])
+	k.Segment, k.Family = from[22], from[23]
+}
+
+func (k *key) addr() netip.Addr {
+	if k.Family == familyIPv4 {
+		return netip.AddrFrom4([4]byte(k.Addr[12:]))
+	}
+	return netip.AddrFrom16(k.Addr)
+}
