@@ -408,6 +408,16 @@ func TestAliasesMerge(t *testing.T) {
 	}
 }
 
+func TestMergedMACsShareAnAddress(t *testing.T) {
+	b := account.NewBook(account.Limits{})
+	b.Observe(at(9*time.Second), []account.Sample{sample(mac(1), "192.168.1.1", 100, at(time.Second)), sample(mac(2), "192.168.1.1", 500, at(9*time.Second)), sample(mac(1), "192.168.1.7", 1, at(0))}, nil)
+	dock := account.Identity{Hostname: "laptop", Device: mac(2)}
+	h := onlyHost(t, b.Snapshot(at(9*time.Second), names{identity: map[account.MAC]account.Identity{mac(1): dock, mac(2): dock}}, account.Status{}))
+	if len(h.Addresses) != 2 || h.Addresses[0].Counters != traffic(600) || !h.Addresses[0].LastSeen.Equal(at(9*time.Second)) || h.Addresses[1].IP != ip("192.168.1.7") {
+		t.Errorf("addresses %+v", h.Addresses)
+	}
+}
+
 func TestNameByAnotherAddress(t *testing.T) {
 	b := account.NewBook(account.Limits{Idle: time.Minute})
 	b.Observe(at(0), []account.Sample{sample(mac(2), "192.168.1.1", 100, at(0)), sample(mac(2), "2001:db8::1", 100, at(0))}, nil)

@@ -71,7 +71,7 @@ func (b *Book) Snapshot(now time.Time, names Namer, status Status) *Snapshot {
 		h.Addresses = allAddresses[a:len(allAddresses):len(allAddresses)]
 		if end > i+1 {
 			slices.SortFunc(h.MACs, func(a, b MAC) int { return strings.Compare(string(a[:]), string(b[:])) })
-			slices.SortStableFunc(h.Addresses, func(a, b Address) int { return a.IP.Compare(b.IP) })
+			h.Addresses = mergeAddresses(h.Addresses)
 		}
 		h.Random = h.MAC.LocallyAdministered()
 		h.Device = status.device(h.Network)
@@ -166,6 +166,25 @@ func (v *viewed) addTo(h *Host) {
 		h.Download.add(d.sum[f].Download, d.rate[f].download)
 		h.Upload.add(d.sum[f].Upload, d.rate[f].upload)
 	}
+}
+
+// mergeAddresses sorts the addresses of several devices, and makes one of
+// those that one lease gave to two of them.
+func mergeAddresses(all []Address) []Address {
+	slices.SortStableFunc(all, func(a, b Address) int { return a.IP.Compare(b.IP) })
+	n := 0
+	for i := range all {
+		if n > 0 && all[n-1].IP == all[i].IP {
+			all[n-1].add(all[i].Counters)
+			if all[i].LastSeen.After(all[n-1].LastSeen) {
+				all[n-1].LastSeen = all[i].LastSeen
+			}
+			continue
+		}
+		all[n] = all[i]
+		n++
+	}
+	return all[:n:n]
 }
 
 func (f *Flow) add(t Traffic, rate uint64) {
