@@ -3,7 +3,6 @@
 package config
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -56,7 +55,6 @@ func (r *reader) aliases() {
 		if !given {
 			r.fail(section, "", -1, "", "an alias without a mac")
 		}
-		slices.SortFunc(alias.MACs, func(a, b [6]byte) int { return slices.Compare(a[:], b[:]) })
 		r.config.Aliases = append(r.config.Aliases, alias)
 	}
 }

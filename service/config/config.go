@@ -66,7 +66,7 @@ type Subnet struct {
 // Alias is a name the user gave, and the addresses of the one device it means.
 type Alias struct {
 	Name string
-	MACs [][6]byte // sorted, each in one alias only
+	MACs [][6]byte // as given, each in one alias only; the first stands for all
 }
 
 // Paths are the files of the router that names come from.

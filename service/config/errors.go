@@ -33,7 +33,7 @@ func (p Problem) Error() string {
 	}
 	switch {
 	case p.Flag != "":
-		fmt.Fprintf(&b, "flag %s", p.Flag)
+		fmt.Fprintf(&b, "flag %s", plain(p.Flag))
 	case p.Option != "" && (p.Line > 0 || p.Section == ""):
 		fmt.Fprintf(&b, "option %s", p.Option)
 	case p.Option != "":
@@ -65,6 +65,14 @@ func quote(v string) string {
 		cut--
 	}
 	return strconv.QuoteToGraphic(v[:cut]) + "..."
+}
+
+// plain is a name as it stands, or quoted when it would spoil the line.
+func plain(name string) string {
+	if quoted := quote(name); quoted != `"`+name+`"` || strings.ContainsRune(name, ' ') {
+		return quoted
+	}
+	return name
 }
 
 // Errors is everything that is wrong with a configuration, in the order found.

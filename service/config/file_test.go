@@ -94,7 +94,7 @@ func TestFile(t *testing.T) {
 		Port:             9100,
 		Names:            []string{"hosts", "uci"},
 		Aliases: []config.Alias{
-			{Name: "Télé du salon", MACs: [][6]byte{{0, 1, 2, 3, 4, 5}, {0, 1, 2, 3, 4, 6}, {0, 0x11, 0x22, 0x33, 0x44, 0x55}, {0, 0x11, 0x22, 0xaa, 0xbb, 0xcc}}},
+			{Name: "Télé du salon", MACs: [][6]byte{{0, 0x11, 0x22, 0xaa, 0xbb, 0xcc}, {0, 0x11, 0x22, 0x33, 0x44, 0x55}, {0, 1, 2, 3, 4, 5}, {0, 1, 2, 3, 4, 6}}},
 			{Name: "phone", MACs: [][6]byte{{2, 0, 0, 0, 0, 1}}},
 			{Name: "printer", MACs: [][6]byte{{0, 0, 0, 0, 0, 2}}},
 		},
