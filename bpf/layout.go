@@ -122,7 +122,7 @@ func newHeader(cpus, slots uint32, multiplier [6]uint32) header {
 	var r row
 	var k overflowKey
 	var c control
-	return header{
+	h := header{
 		Magic: layoutMagic, Version: layoutVersion,
 		CPUs: cpus, Slots: slots, Reasons: reasonCount,
 		RowSize:           rowSize,
@@ -137,6 +137,8 @@ func newHeader(cpus, slots uint32, multiplier [6]uint32) header {
 		Multiplier:        multiplier,
 		NetworksOffset:    uint32(unsafe.Offsetof(c.Networks)),
 	}
+	h.First = h.first(0)
+	return h
 }
 
 // check tells whether tables with this header can be read, whichever version made them.
@@ -162,6 +164,11 @@ func (h *header) check(rows int) error {
 
 // area is how many rows a CPU has in each half.
 func (h *header) area() uint32 { return h.Reasons + h.Slots }
+
+// first is the number of the first host row of a generation.
+func (h *header) first(generation uint32) uint32 {
+	return generation&1*h.CPUs*h.area() + h.Reasons
+}
 
 // size is how many bytes all rows take.
 func (h *header) size() int { return 2 * int(h.CPUs*h.area()) * int(h.RowSize) }

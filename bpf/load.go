@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -54,6 +55,10 @@ func (t *Tables) setConstants(insns asm.Instructions, segment int) error {
 		0x6d7a0102: int64(t.header.area()),
 		0x6d7a0103: int64(t.header.size() / rowSize),
 		0x6d7a0104: int64(t.header.shift()),
+	}
+	for i, family := range []uint8{familyIPv4, familyIPv6} {
+		tag := [4]byte{2: uint8(segment), 3: family}
+		values[0x6d7a0105+int64(i)] = int64(binary.NativeEndian.Uint32(tag[:]))
 	}
 	for i, m := range t.header.Multiplier {
 		values[0x6d7a0001+2*int64(i)] = int64(int32(m))

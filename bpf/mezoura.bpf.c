@@ -34,13 +34,9 @@
 #define opaque(v)    asm volatile("" : "+r"(v)) /* clang knows nothing of v any more */
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define TAG_GROUP_BIT  0x01u
-#define TAG_SEGMENT(n) ((__u32)(n) << 16)
-#define TAG_FAMILY(n)  ((__u32)(n) << 24)
+#define TAG_GROUP_BIT 0x01u /* of a MAC, in tag[0] */
 #else
-#define TAG_GROUP_BIT  0x01000000u
-#define TAG_SEGMENT(n) ((__u32)(n) << 8)
-#define TAG_FAMILY(n)  ((__u32)(n))
+#define TAG_GROUP_BIT 0x01000000u
 #endif
 
 /* Which program this is; known to the compiler, so that each has only its own code. */
@@ -60,6 +56,8 @@ struct variant {
 #define CONST_AREA     0x6d7a0102 /* rows of an area */
 #define CONST_ROWS     0x6d7a0103 /* all rows */
 #define CONST_SHIFT    0x6d7a0104 /* 32 - log2(slots) */
+#define CONST_TAG4     0x6d7a0105 /* tag[1] of the segment and IPv4, without a MAC */
+#define CONST_TAG6     0x6d7a0106 /* and IPv6 */
 
 #define constant(c)                                                                                \
 	({                                                                                         \
@@ -291,8 +289,8 @@ INLINE struct account *account_of(const struct address *near, __u8 near_first, c
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	__u32 first = control.header.first;
-	__u64 area = first + cpu * CONSTANT(CONST_AREA);
-	__u64 n = area + REASON_COUNT + (hash(near, f, family) >> CONSTANT(CONST_SHIFT));
+	__u64 slots = first + cpu * CONSTANT(CONST_AREA);
+	__u64 n = slots + (hash(near, f, family) >> CONSTANT(CONST_SHIFT));
 	struct row *row = row_at(n);
 	enum reason why = REASON_NO_PREFIX;
 	int network;
@@ -319,7 +317,7 @@ INLINE struct account *account_of(const struct address *near, __u8 near_first, c
 	if (!(family == FAMILY_IPV4 ? control.local4[near_first] : control.local6[near_first]))
 		goto nobody;
 	if (row->key.tag[1]) {
-		a = overflow_account(&ok, first, -1);
+		a = overflow_account(&ok, first != REASON_COUNT, -1);
 		if (a)
 			return a;
 	}
@@ -351,20 +349,40 @@ INLINE struct account *account_of(const struct address *near, __u8 near_first, c
 		row->key.tag[1] = f->tag[1];
 		return &row->account;
 	}
-	a = overflow_account(&ok, first, network);
+	a = overflow_account(&ok, first != REASON_COUNT, network);
 	if (a)
 		return a;
 	why = REASON_TABLE_FULL;
 
 unattributed:
-	row = row_at(area + why);
+	row = row_at(slots - REASON_COUNT + why);
 	return row ? &row->account : NULL;
 }
 
-/* What changes from packet to packet of one flow: IP ID, then TCP's numbers or UDP's checksum and data. */
+/*
+ * Fingerprints: what changes from packet to packet of one flow. IP's ID, and TCP's numbers or UDP's length,
+ * checksum and first data. IPv6 has no ID, and its extension headers are taken for what they are not.
+ */
+#define PRINT4_SIZE 32
+#define PRINT6_SIZE 52
+
 INLINE __u16 fold(__u32 a)
 {
 	return a ^ a >> 16;
+}
+
+INLINE __u16 print4(const void *ip, const void *end)
+{
+	const word *w = ip;
+
+	return fold(w[1] ^ (ip + PRINT4_SIZE <= end ? w[6] ^ w[7] : 0));
+}
+
+INLINE __u16 print6(const void *ip, const void *end)
+{
+	const word *w = ip;
+
+	return fold(ip + PRINT6_SIZE <= end ? w[11] ^ w[12] : w[0] ^ w[1]);
 }
 
 INLINE struct account *account4(struct frame *f, const void *ip, const void *end, struct variant v)
@@ -383,12 +401,9 @@ INLINE struct account *account4(struct frame *f, const void *ip, const void *end
 	if (unlikely(control.suspect4[first_byte(far.word[3])]) &&
 	    internal(&far, first_byte(far.word[3]), FAMILY_IPV4))
 		return NULL;
-	if (v.port) {
-		f->print = fold(load_word(ip + 4, v.raw_ip));
-		if (ip + IP4_SIZE + 12 <= end)
-			f->print ^= fold(load_word(ip + 24, v.raw_ip) ^ load_word(ip + 28, v.raw_ip));
-	}
-	f->tag[1] |= TAG_FAMILY(FAMILY_IPV4);
+	if (v.port)
+		f->print = print4(ip, end);
+	f->tag[1] |= CONSTANT(CONST_TAG4);
 	return account_of(&near, first_byte(near.word[3]), f, FAMILY_IPV4, v);
 }
 
@@ -408,9 +423,9 @@ INLINE struct account *account6(struct frame *f, const void *ip, const void *end
 	if (unlikely(control.suspect6[first_byte(far.word[0])]) &&
 	    internal(&far, first_byte(far.word[0]), FAMILY_IPV6))
 		return NULL;
-	if (v.port && ip + IP6_SIZE + 12 <= end)
-		f->print = fold(load_word(ip + 44, v.raw_ip) ^ load_word(ip + 48, v.raw_ip));
-	f->tag[1] |= TAG_FAMILY(FAMILY_IPV6);
+	if (v.port)
+		f->print = print6(ip, end);
+	f->tag[1] |= CONSTANT(CONST_TAG6);
 	return account_of(&near, first_byte(near.word[0]), f, FAMILY_IPV6, v);
 }
 
@@ -456,39 +471,21 @@ INLINE __u16 locate(struct __sk_buff *skb, struct frame *f, struct variant v)
 	return *(const half *)(data + 20);
 }
 
-INLINE int classify(struct __sk_buff *skb, struct variant v)
+/* Counts any packet. */
+INLINE int count_any(struct __sk_buff *skb, struct variant v)
 {
 	struct frame f = {.head = v.raw_ip ? 0 : ETH_SIZE};
-	const void *data = packet_start(skb);
-	const void *end = packet_end(skb);
-	const void *ip;
+	const void *data, *end, *ip;
 	struct account *a;
-	__u16 proto = 0;
+	__u16 proto;
 	__u8 family;
 
-	/* Nearly all frames are long enough for one check of their length. */
-	if (likely(data + ETH_SIZE + IP6_SIZE <= end)) {
-		if (v.raw_ip) {
-			__u8 version = *(const __u8 *)data & 0xf0;
-
-			proto = version == 0x40   ? bpf_htons(ETH_P_IP)
-				: version == 0x60 ? bpf_htons(ETH_P_IPV6)
-						  : 0;
-		} else {
-			proto = *(const half *)(data + 12);
-		}
-	}
-	if (unlikely(proto == 0 || is_vlan(proto))) {
-		proto = locate(skb, &f, v);
-		data = packet_start(skb);
-		end = packet_end(skb);
-	}
-
+	proto = locate(skb, &f, v);
+	data = packet_start(skb);
+	end = packet_end(skb);
 	if (unlikely(proto != bpf_htons(ETH_P_IP) && proto != bpf_htons(ETH_P_IPV6)))
 		return TC_ACT_UNSPEC;
 
-	f.tag[1] = CONSTANT(CONST_SEGMENT);
-	f.tag[1] = TAG_SEGMENT(f.tag[1]);
 	if (!v.raw_ip) {
 		if (data + ETH_SIZE > end)
 			return TC_ACT_UNSPEC;
@@ -496,10 +493,10 @@ INLINE int classify(struct __sk_buff *skb, struct variant v)
 			__u32 rest = *(const word *)(data + 2);
 
 			f.tag[0] = join(*(const half *)data, first_half(rest));
-			f.tag[1] |= join(second_half(rest), 0);
+			f.tag[1] = join(second_half(rest), 0);
 		} else {
 			f.tag[0] = *(const word *)(data + 6);
-			f.tag[1] |= join(*(const half *)(data + 10), 0);
+			f.tag[1] = join(*(const half *)(data + 10), 0);
 		}
 		if (unlikely(skb->vlan_present)) {
 			f.vlan = VLAN_ID(skb->vlan_tci);
@@ -521,6 +518,126 @@ INLINE int classify(struct __sk_buff *skb, struct variant v)
 	if (a)
 		add(skb, a, &f, family, v);
 	return TC_ACT_UNSPEC;
+}
+
+/* The number of the row that an address should have; it is loaded for that from the packet. */
+INLINE __u64 expected_row(const word *near, __u32 tag0, __u32 tag1, __u32 cpu, __u8 family)
+{
+	__u32 h = tag0 * MULTIPLIER(1) + tag1 * MULTIPLIER(2);
+
+	if (family == FAMILY_IPV4)
+		h += near[0] * MULTIPLIER(0);
+	else
+		h += near[3] * MULTIPLIER(0) + near[2] * MULTIPLIER(3) + near[1] * MULTIPLIER(4) +
+		     near[0] * MULTIPLIER(5);
+	return control.header.first + cpu * CONSTANT(CONST_AREA) + (h >> CONSTANT(CONST_SHIFT));
+}
+
+/*
+ * The same for nearly all packets, and nothing else: an Ethernet frame with no tag in it, not a super-packet,
+ * of a host that has the row which its hash names. Returns 0, and has done nothing, for all others. Few values
+ * are alive at a time; what was loaded is loaded again rather than kept on the stack.
+ */
+INLINE int count_known(struct __sk_buff *skb, struct variant v)
+{
+	const void *data = packet_start(skb);
+	const __u8 *ip = data + ETH_SIZE;
+	__u16 proto, print = 0;
+	const void *near;
+	struct account *a;
+	struct row *row;
+	__u32 cpu, tag0, tag1, far;
+	__u64 n;
+
+	if (unlikely(data + ETH_SIZE + IP6_SIZE > packet_end(skb)))
+		return 0;
+	proto = *(const half *)(data + 12);
+	if (proto == bpf_htons(ETH_P_IP)) {
+		if (unlikely((ip[0] & 0xf0) != 0x40))
+			return 1;
+		far = *(const word *)(ip + (v.download ? 12 : 16));
+		if (unlikely(control.suspect4[first_byte(far)])) {
+			struct address a = {.word = {0, 0, 0, far}};
+
+			if (internal(&a, first_byte(far), FAMILY_IPV4))
+				return 1;
+		}
+	} else if (likely(proto == bpf_htons(ETH_P_IPV6))) {
+		if (unlikely((ip[0] & 0xf0) != 0x60))
+			return 1;
+		near = ip + (v.download ? 8 : 24); /* the far one, for the moment */
+		if (unlikely(control.suspect6[first_byte(*(const word *)near)])) {
+			const word *w = near;
+			struct address a = {.word = {w[0], w[1], w[2], w[3]}};
+
+			if (internal(&a, first_byte(w[0]), FAMILY_IPV6))
+				return 1;
+		}
+	} else {
+		return !is_vlan(proto);
+	}
+
+	cpu = bpf_get_smp_processor_id();
+	if (v.download) {
+		tag0 = join(*(const half *)data, *(const half *)(data + 2));
+		tag1 = join(*(const half *)(data + 4), 0);
+	} else {
+		tag0 = *(const word *)(data + 6);
+		tag1 = join(*(const half *)(data + 10), 0);
+	}
+	row = rows;
+	opaque(row);
+	if (proto == bpf_htons(ETH_P_IP)) {
+		near = ip + (v.download ? 16 : 12);
+		tag1 |= CONSTANT(CONST_TAG4);
+		n = expected_row(near, tag0, tag1, cpu, FAMILY_IPV4);
+		if (unlikely(n >= CONSTANT(CONST_ROWS)))
+			return 0;
+		opaque(n);
+		row += n;
+		if (unlikely(row->key.addr[3] != *(const word *)near))
+			return 0;
+		if (v.port)
+			print = print4(ip, packet_end(skb));
+	} else {
+		near = ip + (v.download ? 24 : 8);
+		tag1 |= CONSTANT(CONST_TAG6);
+		n = expected_row(near, tag0, tag1, cpu, FAMILY_IPV6);
+		if (unlikely(n >= CONSTANT(CONST_ROWS)))
+			return 0;
+		opaque(n);
+		row += n;
+		if (unlikely(((const __u64 *)row->key.addr)[1] != ((const __u64 *)near)[1] ||
+			     ((const __u64 *)row->key.addr)[0] != ((const __u64 *)near)[0]))
+			return 0;
+		if (v.port)
+			print = print6(ip, packet_end(skb));
+	}
+	if (unlikely(row->key.tag[0] != tag0 || row->key.tag[1] != tag1 || skb->gso_size))
+		return 0;
+
+	a = &row->account;
+	if (v.port) {
+		if (unlikely(a->port != (__u16)skb->ifindex))
+			return 0;
+		a->print = print;
+	}
+	a->seen = control.header.clock;
+	if (v.download) {
+		a->download.bytes += (__u64)skb->len + skb->vlan_present * VLAN_SIZE;
+		a->download.packets++;
+	} else {
+		a->upload.bytes += (__u64)skb->len + skb->vlan_present * VLAN_SIZE;
+		a->upload.packets++;
+	}
+	return 1;
+}
+
+INLINE int classify(struct __sk_buff *skb, struct variant v)
+{
+	if (!v.raw_ip && likely(count_known(skb, v)))
+		return TC_ACT_UNSPEC;
+	return count_any(skb, v);
 }
 
 SEC("tc")

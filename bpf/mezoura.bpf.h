@@ -137,7 +137,7 @@ struct header {
 	__u32 generation;    /* counts up; for the daemon: its low bit names the half in use */
 	__u32 clock;         /* seconds since boot, low 16 bits used; the daemon advances it */
 	__u32 rules;         /* which of the two is in force */
-	__u32 first;         /* row that the half in use begins with: 0, or that of the other half */
+	__u32 first;         /* the first CPU's first host row in the half in use */
 	__u32 reserved[7];
 };
 

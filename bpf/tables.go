@@ -56,7 +56,7 @@ type Tables struct {
 	locals   *ebpf.Map     // not pinned: the programs keep it
 	localOf  [2][]localKey // what is in it, for each of the rules
 	wait     *barrier
-	rowMem  []byte
+	rowMem   []byte
 	ctrlMem  []byte
 	reader   reader
 }
