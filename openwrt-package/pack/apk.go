@@ -51,12 +51,32 @@ func (p *Package) APK(apk []string, r Release, work, out string) (string, error)
 		args = append(args, "--script", kind+":"+file)
 	}
 	args = append(args, "--files", root, "--output", filepath.Join(out, name))
-	cmd := exec.Command(apk[0], args...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.Time.Unix()))
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("run apk mkpkg for %s: %w\n%s", p.Name, err, output)
+	if err := runAPK(apk[0], args, r); err != nil {
+		return "", fmt.Errorf("make %s: %w", name, err)
 	}
 	return name, nil
+}
+
+// IndexAPK writes packages.adb for the .apk files of a folder, which apk then
+// takes as a repository. It is not signed.
+func IndexAPK(apk []string, r Release, folder string) error {
+	names, err := filepath.Glob(filepath.Join(folder, "*.apk"))
+	if err != nil {
+		return err
+	}
+	sort.Strings(names)
+	args := append([]string(nil), apk[1:]...)
+	args = append(args, "mkndx", "--allow-untrusted", "--output", filepath.Join(folder, "packages.adb"))
+	return runAPK(apk[0], append(args, names...), r)
+}
+
+func runAPK(name string, args []string, r Release) error {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.Time.Unix()))
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run apk: %w\n%s", err, output)
+	}
+	return nil
 }
 
 // withAPKLists is the package with the lists that OpenWrt's default_postinst and

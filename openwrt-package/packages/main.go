@@ -4,8 +4,8 @@
 //
 //	go run ./openwrt-package/packages [flags] ipk|apk
 //
-// It leaves OUT/ipk/ARCH, each a feed for opkg, and OUT/apk/ARCH. The time of
-// everything is SOURCE_DATE_EPOCH, else that of the last commit.
+// It leaves OUT/ipk/ARCH, each a feed for opkg, and OUT/apk/ARCH, each a
+// repository for apk. The time of everything is SOURCE_DATE_EPOCH, else that of the last commit.
 package main
 
 import (
@@ -86,8 +86,8 @@ func run(args []string) error {
 			}
 			command = []string{fakeroot, tool}
 		}
-		none := func(string) error { return nil }
-		err = b.each(filepath.Join(*out, "apk"), none, func(p *pack.Package, folder string) (string, error) {
+		index := func(folder string) error { return pack.IndexAPK(command, release, folder) }
+		err = b.each(filepath.Join(*out, "apk"), index, func(p *pack.Package, folder string) (string, error) {
 			return p.APK(command, release, work, folder)
 		})
 	default:
