@@ -25,6 +25,7 @@ type Rules struct {
 	Networks []Network
 	Internal []netip.Prefix // not the internet: private, link-local, multicast...
 	Own      []netip.Addr   // the router's own addresses, those to the internet too
+	Foreign  []netip.Prefix // of networks next to watched ones: not the internet, and nobody misses what is not counted
 }
 
 // compile turns r into the program's tables; number gives a network's number.
@@ -68,6 +69,11 @@ func (r *Rules) compile(number func(name string) (uint8, error)) (*rules, map[lo
 			k.Segment = segmentAny
 			setIfAbsent(locals, k, id)
 		}
+	}
+	for _, p := range r.Foreign {
+		p = p.Masked()
+		far = append(far, p)
+		setIfAbsent(locals, toLocalKey(p, segmentAny, vlanAny), 0)
 	}
 	return out, locals, out.addChecks(far)
 }
