@@ -26,6 +26,10 @@ const (
 	retryFirst = 10 * time.Millisecond
 	retry      = 200 * time.Millisecond
 
+	// What the kernel reports of no device that is down, as that a bridge filters VLANs, is
+	// found this late.
+	guard = 30 * time.Second
+
 	maxGenerations = 1024
 )
 
@@ -114,11 +118,14 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}()
 	defer func() { cancel(); w.Close(); <-done }()
 
+	slow := time.NewTicker(guard)
+	defer slow.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-hints:
+		case <-slow.C:
 		}
 		if !sleep(ctx, settle) {
 			return nil

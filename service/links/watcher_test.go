@@ -307,6 +307,8 @@ func TestWatcherVLANFiltering(t *testing.T) {
 	if l := mustName(t, w.Table(), "lan1"); l.PVID != 7 {
 		t.Errorf("lan1: %+v", l)
 	}
+	n.ip("link set br-lan up") // of a bridge that is down, the kernel reports no such thing
+	await(t, w, "up", func(t *links.Table) bool { l, _ := t.ByName("br-lan"); return l.Up })
 	n.ip("link set br-lan type bridge vlan_filtering 0")
 	await(t, w, "filtering switched off", func(t *links.Table) bool {
 		l, _ := t.ByName("br-lan")
