@@ -37,6 +37,7 @@ func BenchmarkScrape(b *testing.B) {
 			s := fleet(hosts)
 			m := export.New(func() *account.Snapshot { return s }, true)
 			b.ReportAllocs()
+			b.ResetTimer()
 			for range b.N {
 				if err := m.Write(io.Discard, export.OpenMetrics); err != nil {
 					b.Fatal(err)
@@ -54,6 +55,7 @@ func BenchmarkScrapeByClientGolang(b *testing.B) {
 			registry := prometheus.NewRegistry()
 			registry.MustRegister(lean(s))
 			b.ReportAllocs()
+			b.ResetTimer()
 			for range b.N {
 				families, err := registry.Gather()
 				if err != nil {
