@@ -26,7 +26,7 @@ type Watch struct {
 	fn      func(ObjectChange)
 
 	// Of the queue alone.
-	gone  map[uint32]bool // ids that went since a list was asked for, nil when it came
+	since map[uint32]bool // ids that came (true) or went since a list was asked for, nil when it is there
 	known map[string]uint32
 }
 
@@ -50,7 +50,7 @@ func (w *Watch) Close() error { return w.entry.close(w.entry.conn.ctx) }
 // list asks for events first and for the objects then, so that no change falls
 // between; an object that went while the list was made is left out of it.
 func (w *Watch) list(ctx context.Context, link transport, b *binding) error {
-	w.entry.queue.push(func(int) { w.gone = make(map[uint32]bool) })
+	w.entry.queue.push(func(int) { w.since = make(map[uint32]bool) })
 	if err := listen(ctx, link, b, "ubus.object.*"); err != nil {
 		return err
 	}
@@ -65,11 +65,16 @@ func (w *Watch) list(ctx context.Context, link transport, b *binding) error {
 func (w *Watch) listed(found []ObjectInfo) {
 	now := make(map[string]uint32, len(found))
 	for _, o := range found {
-		if !w.gone[o.ID] {
+		if came, told := w.since[o.ID]; !told || came {
 			now[o.Path] = o.ID
 		}
 	}
-	w.gone = nil
+	for path, id := range w.known {
+		if w.since[id] {
+			now[path] = id // newer than the list
+		}
+	}
+	w.since = nil
 	for _, path := range slices.Sorted(maps.Keys(w.known)) {
 		if now[path] != w.known[path] {
 			w.tell(path, w.known[path], false)
@@ -113,8 +118,8 @@ func (w *Watch) changed(e ObjectChange, missed int) {
 	if missed > 0 {
 		w.again()
 	}
-	if w.gone != nil && !e.Added {
-		w.gone[e.ID] = true
+	if w.since != nil {
+		w.since[e.ID] = e.Added
 	}
 	w.tell(e.Path, e.ID, e.Added)
 }
@@ -128,7 +133,7 @@ func (w *Watch) again() {
 	}
 	ctx, cancel := w.entry.conn.deadline(w.entry.conn.ctx)
 	defer cancel()
-	w.gone = make(map[uint32]bool)
+	w.since = make(map[uint32]bool)
 	if found, err := link.lookup(ctx, w.pattern); err == nil || errors.Is(err, ErrNotFound) {
 		w.entry.queue.push(func(int) { w.listed(found) })
 	}
