@@ -21,9 +21,9 @@ import (
 	"github.com/mezoura/mezoura/service/links"
 )
 
-// How long a change may take to be seen. It takes 5 to 20 ms; the rest is for slow machines.
+// How long a change may take to be seen. It takes 5 to 10 ms; the rest is for guests on busy machines.
 const (
-	prompt   = 100 * time.Millisecond
+	prompt   = time.Second
 	patience = 5 * time.Second
 )
 
