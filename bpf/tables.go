@@ -370,3 +370,9 @@ func removePins(dir string) error {
 	}
 	return nil
 }
+
+// RemoveTables takes away the pins of tables.
+func RemoveTables(root, id string) error { return removePins(filepath.Join(root, tablesPrefix+id)) }
+
+// Wait returns when no program runs any more that was running.
+func (t *Tables) Wait() error { return t.wait.wait() }

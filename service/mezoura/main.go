@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Command mezoura counts, for each host of a LAN, what goes to and comes from the internet.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/mezoura/mezoura/service"
+	"github.com/mezoura/mezoura/service/config"
+)
+
+// version is set by the build.
+var version = "devel"
+
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	err := run(os.Args[1:], os.Stdout, os.Stderr)
+	var problems config.Errors
+	switch {
+	case err == nil:
+	case errors.As(err, &problems):
+		for _, line := range problems.Lines() {
+			fmt.Fprintln(os.Stderr, "mezoura:", line)
+		}
+		os.Exit(exitUsage)
+	default:
+		fmt.Fprintln(os.Stderr, "mezoura:", err)
+		os.Exit(exitFailure)
+	}
+}
+
+func run(args []string, out, log io.Writer) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "version":
+			fmt.Fprintln(out, "mezoura", version)
+			return nil
+		}
+	}
+	command, err := config.FromFlags(args)
+	if err != nil {
+		return err
+	}
+	switch command.Action {
+	case config.Help:
+		fmt.Fprint(out, config.Usage())
+		return nil
+	case config.Version:
+		fmt.Fprintln(out, "mezoura", version)
+		return nil
+	case config.Detach:
+		return service.Detach(command.Config)
+	}
+	tune(command.Config)
+	return service.Run(context.Background(), command, version, slog.New(slog.NewTextHandler(log, nil)))
+}
+
+// tune keeps the runtime small on a router. GOMAXPROCS and GOMEMLIMIT of the environment come first.
+func tune(c config.Config) {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(c.Procs, 1))
+	}
+	if os.Getenv("GOMEMLIMIT") == "" && c.MemoryLimit > 0 {
+		debug.SetMemoryLimit(c.MemoryLimit)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}

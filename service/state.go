@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package service
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/mezoura/mezoura/service/account"
+)
+
+const stateMagic = "mezoura state 1\n"
+
+// state is what outlives the process besides the kernel's tables: the book, and which parts of which tables are in it
+// already. Both are one file, replaced at once, so that a packet is in the book or in the tables, never in both.
+type state struct {
+	path   string
+	closed map[string]uint32 // tables -> the last generation that is in the book
+	ended  map[string]bool   // tables that are in the book whole
+}
+
+// readState reads the file into the book. A file that is not there is a first start; one that can not be read is
+// reported, and the book begins anew.
+func readState(dir string, book *account.Book) (*state, error) {
+	s := &state{path: filepath.Join(dir, "book"), closed: map[string]uint32{}, ended: map[string]bool{}}
+	data, err := os.ReadFile(s.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("read book: %w", err)
+	}
+	if err := s.parse(data, book); err != nil {
+		s.closed, s.ended = map[string]uint32{}, map[string]bool{}
+		return s, fmt.Errorf("read book %s: %w: totals begin anew", s.path, err)
+	}
+	return s, nil
+}
+
+func (s *state) parse(data []byte, book *account.Book) error {
+	rest, ok := bytes.CutPrefix(data, []byte(stateMagic))
+	if !ok {
+		return errors.New("not a state file of this version")
+	}
+	for {
+		line, after, ok := bytes.Cut(rest, []byte("\n"))
+		if !ok {
+			return errors.New("cut short")
+		}
+		rest = after
+		words := strings.Fields(string(line))
+		switch {
+		case len(words) == 0:
+			return book.UnmarshalBinary(rest)
+		case words[0] == "closed" && len(words) == 3:
+			generation, err := strconv.ParseUint(words[2], 10, 32)
+			if err != nil {
+				return fmt.Errorf("generation %q", words[2])
+			}
+			s.closed[words[1]] = uint32(generation)
+		case words[0] == "ended" && len(words) == 2:
+			s.ended[words[1]] = true
+		default:
+			return fmt.Errorf("line %.40q", line)
+		}
+	}
+}
+
+// write replaces the file. On a full disk the old one stays, and with it all it stands for.
+func (s *state) write(book *account.Book) error {
+	var b bytes.Buffer
+	b.WriteString(stateMagic)
+	for id, generation := range s.closed {
+		fmt.Fprintf(&b, "closed %s %d\n", id, generation)
+	}
+	for id := range s.ended {
+		fmt.Fprintf(&b, "ended %s\n", id)
+	}
+	b.WriteByte('\n')
+	data, err := book.AppendBinary(b.Bytes())
+	if err != nil {
+		return fmt.Errorf("write book: %w", err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(s.path), ".book-")
+	if err != nil {
+		return fmt.Errorf("write book: %w", err)
+	}
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), s.path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+		return fmt.Errorf("write book: %w", err)
+	}
+	return nil
+}
