@@ -4,132 +4,87 @@
 'require mezoura.model as model';
 
 /*
- * Stacked areas over time: downloads above the axis, uploads below it, both on one scale.
- * The areas are one SVG in a box of its own that slides left between two polls, so that scrolling costs no repainting.
- * Nothing here asks the browser for a size while drawing: the width comes from a ResizeObserver.
+ * Stacked areas over time: downloads above the axis, uploads below it, on one scale. The areas are an SVG of their own that slides left
+ * between two polls, without repainting. Drawing asks the browser for no size: a ResizeObserver tells it.
  */
 
 const SPANS = [ 60, 120, 300 ];   /* seconds shown: more, as there is more to show */
 const GAP = 10;                   /* seconds without a poll that interrupt the areas */
-const NS = 'http://www.w3.org/2000/svg';
+const FOOT = 18, HEAD = 14;       /* pixels for the clock below, for the highest label above */
 
 const round = (value) => Math.round(value * 10) / 10;
 
 function svg(name, attributes, parent) {
-	const node = document.createElementNS(NS, name);
+	const node = document.createElementNS('http://www.w3.org/2000/svg', name);
 
 	for (const key in attributes)
 		node.setAttribute(key, attributes[key]);
 
-	return parent ? parent.appendChild(node) : node;
+	parent?.appendChild(node);
+
+	return node;
 }
 
-/* The next round number: 1, 2 or 5 times a power of ten. */
+/* The next of 1, 2, 5, 10, 20, 50 ... */
 function niceStep(value) {
 	const power = Math.pow(10, Math.floor(Math.log10(value)));
-	const lead = value / power;
 
-	return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * power;
+	return power * [ 1, 2, 5, 10 ].find(n => n * power >= value * 0.999);
 }
 
-/*
- * Path along xs[from..to] and ys, smoothed so that it never overshoots (Fritsch and Carlson's monotone cubic with harmonic means).
- * `back` runs from right to left, for the lower edge of an area.
- */
-function edge(xs, ys, from, to, back) {
-	const tangent = (i) => {
-		if (i <= from || i >= to)
-			return 0;
+/* Path through the samples from one to another index, in either direction: level at each, so it never goes beyond them. */
+function edge(xs, ys, from, to) {
+	const step = (to > from) ? 1 : -1;
+	let path = round(xs[from]) + ' ' + round(ys[from]);
 
-		const a = (ys[i] - ys[i - 1]) / (xs[i] - xs[i - 1]), b = (ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i]);
+	for (let i = from + step; i != to + step; i += step) {
+		const middle = round((xs[i - step] + xs[i]) / 2), y = round(ys[i]);
 
-		return (a * b <= 0) ? 0 : 2 * a * b / (a + b);
-	};
-
-	const step = back ? -1 : 1, end = back ? from : to;
-	let i = back ? to : from, slope = tangent(i), path = round(xs[i]) + ' ' + round(ys[i]);
-
-	for (; i != end; i += step) {
-		const next = i + step, third = (xs[next] - xs[i]) / 3;
-
-		if (ys[next] == ys[i]) {
-			path += 'H' + round(xs[next]);
-			slope = tangent(next);
-			continue;
-		}
-
-		const nextSlope = tangent(next);
-
-		path += 'C' + round(xs[i] + third) + ' ' + round(ys[i] + slope * third) + ' ' +
-			round(xs[next] - third) + ' ' + round(ys[next] - nextSlope * third) + ' ' + round(xs[next]) + ' ' + round(ys[next]);
-		slope = nextSlope;
+		path += (ys[i] == ys[i - step]) ? 'H' + round(xs[i]) : 'C' + middle + ' ' + round(ys[i - step]) + ' ' + middle + ' ' + y + ' ' + round(xs[i]) + ' ' + y;
 	}
 
 	return path;
 }
 
-/* Stretches of samples without an interruption, as pairs of first and last index. */
+/* [first, last] of each stretch of samples without an interruption. */
 function stretches(times, since) {
 	const found = [];
-	let from = -1;
 
-	for (let i = 0; i < times.length; i++) {
-		if (times[i] <= since)
-			continue;
+	times.forEach((t, i) => {
+		if (t <= since)
+			return;
 
-		if (from < 0)
-			from = i;
-		else if (times[i] - times[i - 1] > GAP) {
-			found.push([ from, i - 1 ]);
-			from = i;
-		}
-	}
-
-	if (from >= 0)
-		found.push([ from, times.length - 1 ]);
+		if (found.length && t - times[i - 1] <= GAP)
+			found[found.length - 1][1] = i;
+		else
+			found.push([ i, i ]);
+	});
 
 	return found;
 }
 
 class Chart {
-	/*
-	 * options: label (what it shows, for those who hear it), name(layer), compact (no reading by keyboard and pointer).
-	 */
+	/* options: label (for those who hear it), name(layer), small. */
 	constructor(options) {
-		this.options = options;
-		this.width = 0;
-		this.height = options.height || 260;
-		this.bits = true;
-		this.areas = new Map();
-		this.reading = -1;
-		this.span = SPANS[0];
-		this.times = new Float64Array(model.SAMPLES);
-		this.layers = [];
+		Object.assign(this, { options, width: 0, layers: [], times: new Float64Array(model.SAMPLES), areas: new Map(), reading: -1 });
 		this.still = window.matchMedia('(prefers-reduced-motion: reduce)');
-
-		this.scale = svg('svg', { 'class': 'mz-scale', 'aria-hidden': 'true' });
-		this.slide = svg('svg', { 'class': 'mz-slide', 'aria-hidden': 'true' });
-		this.cursor = svg('line', { 'class': 'mz-cursor', 'y1': 0 });
-		this.tip = E('div', { 'class': 'mz-tip', 'aria-hidden': 'true' });
-
+		this.scale = svg('svg');
+		this.slide = svg('svg');
+		this.ticks = svg('g', {}, this.slide);
+		this.cursor = svg('line', { class: 'mz-cursor' }, this.slide);
+		this.tip = E('div', { class: 'mz-tip' });
 		this.node = E('div', {
-			'class': 'mz-chart',
-			'style': 'height:' + this.height + 'px',
-			'tabindex': '0',
-			'role': 'slider',
-			'aria-label': options.label,
-			'aria-orientation': 'horizontal',
-			'aria-valuemin': '0',
-			'aria-valuemax': '300',
-			'aria-valuenow': '300',
-			'keydown': (ev) => this.key(ev),
-			'blur': () => this.read(-1),
-			'pointermove': (ev) => this.point(ev),
-			'pointerleave': () => this.read(-1)
+			class: 'mz-chart' + (options.small ? ' mz-small' : ''), tabindex: 0,
+			role: 'slider', 'aria-label': options.label, 'aria-valuemin': -300, 'aria-valuemax': 0, 'aria-valuenow': 0,
+			keydown: (ev) => this.key(ev),
+			blur: () => this.read(-1),
+			pointermove: (ev) => this.point(ev),
+			pointerleave: () => this.read(-1)
 		}, [ this.slide, this.scale, this.tip ]);
 
-		this.observer = new ResizeObserver(entries => {
-			this.width = Math.round(entries[0].contentRect.width);
+		this.observer = new ResizeObserver(([ { contentRect } ]) => {
+			this.width = Math.round(contentRect.width);
+			this.height = Math.round(contentRect.height);
 			this.draw();
 		});
 		this.observer.observe(this.node);
@@ -140,110 +95,70 @@ class Chart {
 		this.sliding?.cancel();
 	}
 
-	/* New samples: layers are {key, slot, downs, ups}, undermost first, their arrays as long as times. */
+	/* layers: {key, slot, downs, ups}, undermost first. */
 	update(times, layers, bits) {
 		const last = times.length - 1, passed = times[last] - times[last - 1];
 
-		this.times = times;
-		this.layers = layers;
-		this.bits = bits;
-		this.span = SPANS.find(span => times[last] - times.find(t => t) <= span) || SPANS[SPANS.length - 1];
+		Object.assign(this, { times, layers, bits });
 		this.draw();
 
-		if (this.reading > 0 && passed > 0 && !this.node.matches(':hover'))
-			this.read(this.reading - 1);
-		else if (this.reading >= 0)
-			this.read(this.reading);
+		/* a reading by keyboard stays with its moment, one by pointer with its place */
+		if (this.reading >= 0)
+			this.read(this.reading - +(passed > 0 && !this.node.matches(':hover')));
 
 		this.sliding?.cancel();
 
 		if (passed > 0 && passed <= GAP && this.width && !this.still.matches)
-			this.sliding = this.slide.animate(
-				[ { transform: 'translateX(' + (passed * this.width / this.span) + 'px)' }, { transform: 'none' } ],
-				{ duration: passed * 1000, easing: 'linear' });
+			this.sliding = this.slide.animate({ transform: [ 'translateX(' + passed * this.width / this.span + 'px)', 'none' ] }, passed * 1000);
 	}
 
 	draw() {
-		if (!this.width)
+		const { times, width, bits } = this, count = times.length, now = times[count - 1];
+
+		if (!width || !now)
 			return;
 
-		const times = this.times, count = times.length, width = this.width;
-		const now = times[count - 1], parts = stretches(times, now - this.span - GAP);
+		this.span = SPANS.find(span => now - times.find(t => t) <= span) || 300;
+		this.xs = times.map(t => width - (now - t) * width / this.span);
 
-		/* where each layer's upper and lower edge run, in bytes per second */
-		const base = { downs: new Float64Array(count), ups: new Float64Array(count) };
-		const edges = this.layers.map(layer => {
-			const out = {};
+		const parts = stretches(times, now - this.span - GAP), sides = [ 'downs', 'ups' ];
 
-			for (const side of [ 'downs', 'ups' ]) {
-				const from = base[side], to = new Float64Array(count);
-				for (let i = 0; i < count; i++)
-					to[i] = from[i] + layer[side][i];
+		/* the edges of the areas, in bytes per second */
+		const edges = sides.map(side => this.layers.reduce((all, layer) => {
+			const under = all[all.length - 1];
+			return all.concat([ under.map((value, i) => value + layer[side][i]) ]);
+		}, [ new Float64Array(count) ]));
 
-				out[side] = [ from, to ];
-				base[side] = to;
-			}
+		/* the axis lies where both sides fit; uploads have a seventh of the height at least */
+		const [ above, below ] = edges.map(all => parts.reduce((most, [ from, to ]) =>
+			all[all.length - 1].slice(from, to + 1).reduce((a, b) => Math.max(a, b), most), bits ? 125 : 1000));
+		const factor = bits ? 8 : 1, step = niceStep(Math.max(above + below, above * 1.2) * factor / 4.5) / factor;
+		const top = Math.ceil(above / step) * step, bottom = Math.max(Math.ceil(below * 4 / step) * step / 4, top / 6);
+		const plot = this.height - FOOT, perByte = (plot - HEAD) / (top + bottom), axis = HEAD + top * perByte;
 
-			return out;
-		});
-
-		/* scale: both sides share it, the axis lies where both fit, each side has at least a sixth of the height */
-		const plot = this.height - 18, least = this.bits ? 125 : 1000;
-		let above = least, below = least;
-
-		for (const [ from, to ] of parts)
-			for (let i = from; i <= to; i++) {
-				above = Math.max(above, base.downs[i]);
-				below = Math.max(below, base.ups[i]);
-			}
-
-		const factor = this.bits ? 8 : 1;
-		const room = Math.max(above + below, above * 1.2, below * 1.2);
-		const step = niceStep(room * factor / 4.5) / factor;
-		const top = Math.ceil(above * 1.02 / step) * step, bottom = Math.max(Math.ceil(below * 1.02 / step * 4) / 4 * step, top / 6);
-		const perByte = (plot - 14) / (top + bottom), axis = 14 + top * perByte;
-
-		const xs = new Float64Array(count);
-		for (let i = 0; i < count; i++)
-			xs[i] = width - (now - times[i]) * width / this.span;
-
-		this.xs = xs;
 		this.drawScale(step, top, bottom, perByte, axis, plot);
-		this.drawTime(now, plot);
+		this.drawClock(now, plot);
 
 		const stale = new Set(this.areas.keys());
-		const ys = new Float64Array(count), zs = new Float64Array(count);
 
 		this.layers.forEach((layer, n) => {
-			let area = this.areas.get(layer.key);
+			const { key } = layer;
 
-			if (!area) {
-				area = svg('g');
-				area.downs = svg('path', {}, area);
-				area.ups = svg('path', {}, area);
-				this.areas.set(layer.key, area);
-			}
+			if (!this.areas.has(key))
+				this.areas.set(key, svg('g'));
 
-			stale.delete(layer.key);
-			area.setAttribute('class', 'mz-area mz-slot-' + layer.slot + (this.lit != null && this.lit != layer.key ? ' mz-dim' : ''));
+			const area = this.areas.get(key);
+
+			stale.delete(key);
+			area.setAttribute('class', 'mz-area mz-slot-' + layer.slot + (this.lit != null && this.lit != key ? ' mz-dim' : ''));
 			this.slide.insertBefore(area, this.ticks);
 
-			for (const side of [ 'downs', 'ups' ]) {
-				const [ from, to ] = edges[n][side], sign = (side == 'downs') ? -perByte : perByte;
-				let path = '';
+			sides.forEach((side, s) => {
+				const [ inner, outer ] = [ n, n + 1 ].map(k => edges[s][k].map(value => axis + (s ? 1 : -1) * perByte * value));
 
-				for (let i = 0; i < count; i++) {
-					ys[i] = axis + sign * from[i];
-					zs[i] = axis + sign * to[i];
-				}
-
-				for (const part of parts)
-					if (part[1] > part[0])
-						path += 'M' + edge(xs, zs, part[0], part[1]) + 'L' + edge(xs, ys, part[0], part[1], true) + 'Z';
-
-				if (area[side].path != path)
-					area[side].setAttribute('d', area[side].path = path);
-			}
+				(area.childNodes[s] || svg('path', {}, area)).setAttribute('d', parts.map(([ from, to ]) =>
+					'M' + edge(this.xs, outer, from, to) + 'L' + edge(this.xs, inner, to, from) + 'Z').join(''));
+			});
 		});
 
 		for (const key of stale) {
@@ -253,103 +168,67 @@ class Chart {
 	}
 
 	drawScale(step, top, bottom, perByte, axis, plot) {
-		const state = [ step, top, bottom, this.width, this.bits ].join();
+		const drawn = [ step, top, bottom, this.width, this.height, this.bits ].join();
 
-		if (this.drawn == state)
+		if (this.drawn == drawn)
 			return;
 
-		this.drawn = state;
+		this.drawn = drawn;
 		this.scale.replaceChildren();
 		this.cursor.setAttribute('y2', plot);
 
-		const line = (value, y) => {
-			svg('line', { 'class': value ? 'mz-grid' : 'mz-axis', 'x1': 0, 'x2': this.width, 'y1': round(y), 'y2': round(y) }, this.scale);
+		const text = (x, y, anchor, content) => svg('text', { class: 'mz-tick', x, y: round(y), 'text-anchor': anchor }, this.scale).textContent = content;
 
-			if (value)
-				svg('text', { 'class': 'mz-tick', 'x': 4, 'y': round(y) - 3 }, this.scale).textContent = model.formatTick(value, this.bits);
-		};
+		for (let n = -Math.floor(bottom / step + 0.01); n <= top / step + 0.01; n++) {
+			const y = round(axis - n * step * perByte);
 
-		for (let value = 0; value <= top + step / 100; value += step)
-			line(value, axis - value * perByte);
+			svg('line', { class: n ? 'mz-grid' : 'mz-grid mz-axis', x2: this.width, y1: y, y2: y }, this.scale);
 
-		for (let value = step; value <= bottom + step / 100; value += step)
-			line(value, axis + value * perByte);
+			if (n)
+				text(4, y - 3, 'start', model.formatTick(Math.abs(n) * step, this.bits));
+		}
 
-		const side = (text, y) => {
-			svg('text', { 'class': 'mz-side', 'x': this.width - 4, 'y': round(y), 'text-anchor': 'end' }, this.scale).textContent = text;
-		};
-
-		side('↓ ' + _('Download'), 26);
-		side('↑ ' + _('Upload'), plot - 4);
+		text(this.width - 4, 26, 'end', '↓ ' + _('Download'));
+		text(this.width - 4, plot - 4, 'end', '↑ ' + _('Upload'));
 	}
 
-	/* Marks of the clock move with the areas: full minutes, as many as there is room for. */
-	drawTime(now, plot) {
-		if (!this.ticks)
-			this.ticks = svg('g', { 'class': 'mz-time' }, this.slide);
+	/* Marks of the clock move with the areas. */
+	drawClock(now, plot) {
+		const every = (this.span == 300) ? (this.width < 480 ? 120 : 60) : this.span / 2;
 
-		this.slide.appendChild(this.ticks);
-		this.slide.appendChild(this.cursor);
-
-		const every = (this.span > 120) ? (this.width < 480 ? 120 : 60) : this.span / 2;
-		const wanted = [];
+		this.ticks.replaceChildren();
 
 		for (let t = Math.floor(now / every) * every; t > now - this.span; t -= every)
-			wanted.push(t);
-
-		while (this.ticks.childNodes.length < wanted.length)
-			svg('text', { 'class': 'mz-tick', 'text-anchor': 'middle' }, this.ticks);
-		while (this.ticks.childNodes.length > wanted.length)
-			this.ticks.lastChild.remove();
-
-		wanted.forEach((t, i) => {
-			const node = this.ticks.childNodes[i], x = this.width - (now - t) * this.width / this.span;
-
-			node.setAttribute('x', round(x));
-			node.setAttribute('y', plot + 14);
-
-			if (node.time != t)
-				node.textContent = model.formatMinute(node.time = t);
-		});
+			svg('text', { class: 'mz-tick', 'text-anchor': 'middle', x: round(this.width - (now - t) * this.width / this.span), y: plot + 14 }, this.ticks)
+				.textContent = model.formatClock(t).replace(/:00(?!:)/, '');
 	}
 
-	/* Lets one layer stand out; null for none. */
+	/* Lets one layer stand out, or none. */
 	highlight(key) {
 		this.lit = key;
-		for (const [ name, area ] of this.areas)
-			area.classList.toggle('mz-dim', key != null && name != key);
+		this.areas.forEach((area, name) => area.classList.toggle('mz-dim', key != null && name != key));
 	}
 
 	point(ev) {
-		if (!this.xs)
-			return;
+		const x = ev.clientX - this.node.getBoundingClientRect().left, off = (i) => Math.abs(this.xs[i] - x);
 
-		const x = ev.clientX - this.node.getBoundingClientRect().left;
-		let best = -1;
-
-		for (let i = 0; i < this.xs.length; i++)
-			if (this.times[i] && (best < 0 || Math.abs(this.xs[i] - x) < Math.abs(this.xs[best] - x)))
-				best = i;
-
-		this.read(best);
+		if (this.xs)
+			this.read(this.times.reduce((best, t, i) => (t && off(i) < off(best)) ? i : best, this.times.length - 1));
 	}
 
 	key(ev) {
 		const last = this.times.length - 1, at = (this.reading < 0) ? last : this.reading;
 		const first = this.times.findIndex(t => t > this.times[last] - this.span);
-		const wanted = {
-			ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1,
-			PageUp: at + 15, PageDown: at - 15, Home: first, End: last, Escape: -1
-		}[ev.key];
+		const wanted = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageUp: at + 15, PageDown: at - 15, Home: first, End: last, Escape: -1 }[ev.key];
 
 		if (wanted == null || first < 0)
 			return;
 
 		ev.preventDefault();
-		this.read(ev.key == 'Escape' ? -1 : Math.min(last, Math.max(first, wanted)));
+		this.read(wanted < 0 && ev.key == 'Escape' ? -1 : Math.min(last, Math.max(first, wanted)));
 	}
 
-	/* Shows, and says, who used how much at one sample; -1 for none. */
+	/* Shows and says who used how much at one sample; -1: none. */
 	read(index) {
 		const shown = index >= 0 && this.times[index] && this.xs;
 
@@ -359,49 +238,38 @@ class Chart {
 		if (!shown)
 			return;
 
-		const bits = this.bits, time = model.formatClock(this.times[index]);
-		const lines = this.layers.map(layer => ({ layer, down: layer.downs[index], up: layer.ups[index] })).filter(l => l.down + l.up > 0);
-		const down = lines.reduce((sum, l) => sum + l.down, 0), up = lines.reduce((sum, l) => sum + l.up, 0);
-		const flows = (d, u) => '↓ ' + model.formatRate(d, bits) + '  ↑ ' + model.formatRate(u, bits);
+		const x = round(this.xs[index]), time = model.formatClock(this.times[index]), rates = (l) => model.formatRates(l.down, l.up, this.bits);
+		const lines = this.layers.map(layer => ({ slot: layer.slot, name: this.options.name(layer), down: layer.downs[index], up: layer.ups[index] }))
+			.filter(l => l.down + l.up).sort((a, b) => b.down + b.up - a.down - a.up);
+		const sum = lines.reduce((all, l) => ({ down: all.down + l.down, up: all.up + l.up }), { down: 0, up: 0 });
 
-		lines.sort((a, b) => (b.down + b.up) - (a.down + a.up));
-
-		this.cursor.setAttribute('x1', round(this.xs[index]));
-		this.cursor.setAttribute('x2', round(this.xs[index]));
-		this.tip.classList.toggle('mz-left', this.xs[index] > this.width / 2);
+		this.cursor.setAttribute('x1', x);
+		this.cursor.setAttribute('x2', x);
+		this.tip.classList.toggle('mz-left', x > this.width / 2);
 		this.tip.replaceChildren(
-			E('div', { 'class': 'mz-tip-head' }, [ E('b', [ time ]), E('span', [ flows(down, up) ]) ]),
-			...lines.map(l => E('div', {}, [
-				E('i', { 'class': 'mz-swatch mz-slot-' + l.layer.slot }),
-				E('bdi', [ this.options.name(l.layer) ]),
-				E('span', [ flows(l.down, l.up) ])
-			])));
+			E('div', [ E('b', [ time ]), E('span', [ rates(sum) ]) ]),
+			...lines.map(l => E('div', [ E('i', { class: 'mz-swatch mz-slot-' + l.slot }), E('bdi', [ l.name ]), E('span', [ rates(l) ]) ])));
 
-		this.node.setAttribute('aria-valuenow', String(Math.round(300 - (this.times[this.times.length - 1] - this.times[index]))));
-		this.node.setAttribute('aria-valuetext', [ time + ': ' + flows(down, up) ]
-			.concat(lines.slice(0, 5).map(l => model.isolate(this.options.name(l.layer)) + ' ' + flows(l.down, l.up))).join('; '));
+		this.node.setAttribute('aria-valuenow', Math.round(this.times[index] - this.times[this.times.length - 1]));
+		this.node.setAttribute('aria-valuetext', [ time + ': ' + rates(sum) ].concat(lines.map(l => model.isolate(l.name) + ' ' + rates(l))).join('; '));
 	}
 }
 
-/* The last two minutes of one host as a line no wider than a word. 60 x 16 units. */
-function sparkline(row) {
-	const count = 60, start = row.downs.length - count;
-	let most = 1250, path = '';
+/* The last two minutes of a host in 60 x 16 units. */
+function sparkline({ downs, ups, weight }) {
+	const start = downs.length - 60, sums = downs.slice(start).map((down, i) => down + ups[start + i]);
+	const most = sums.reduce((a, b) => Math.max(a, b), 1250);
+	let path = 'M0 16';
 
-	for (let i = start; i < row.downs.length; i++)
-		most = Math.max(most, row.downs[i] + row.ups[i]);
+	if (!weight)
+		return '';
 
-	let level = 16;
-	for (let i = 0; i < count; i++) {
-		const y = 16 - Math.round(15 * (row.downs[start + i] + row.ups[start + i]) / most);
+	sums.forEach((sum, i) => {
+		if (sum || sums[i - 1] || sums[i + 1])
+			path += 'L' + i + ' ' + (16 - Math.round(15 * sum / most));
+	});
 
-		if (y != level || i == count - 1)
-			path += (level != y && i) ? 'L' + (i - 1) + ' ' + level + 'L' + i + ' ' + y : 'L' + i + ' ' + y;
-
-		level = y;
-	}
-
-	return (path.indexOf(' ') < 0 || !row.weight) ? '' : 'M0 16' + path + 'V16Z';
+	return path + 'V16Z';
 }
 
-return baseclass.extend({ Chart, sparkline, niceStep, edge, stretches });
+return baseclass.extend({ Chart, svg, sparkline, niceStep, edge, stretches });

@@ -2,64 +2,50 @@
 'use strict';
 'require baseclass';
 
-/*
- * Finds out what the theme looks like, whichever it is: the ground the page lies on, whether it is light or dark, and the hue of its links,
- * from which the colours of the chart are derived. The style sheet does the rest with three custom properties.
- */
+/* Finds out what the theme looks like, whichever it is: the ground the page lies on, light or dark, and the hue of links. See mezoura.css. */
 
-const channels = (color) => (/rgba?\(([^)]+)\)/.exec(color)?.[1] ?? '').split(/[\s,\/]+/).map(Number);
+const channels = (color) => (color.match(/[\d.]+/g) || []).map(Number);
 
-/* [hue in degrees, saturation from 0 to 1, relative luminance from 0 to 1] */
-function analyse([ r, g, b ]) {
-	const max = Math.max(r, g, b), min = Math.min(r, g, b), d = max - min;
-	const hue = !d ? 0 : (max == r) ? ((g - b) / d + 6) % 6 : (max == g) ? (b - r) / d + 2 : (r - g) / d + 4;
+/* [lightness 0..1, chroma, hue in degrees] of a colour as the browser computes it, in OKLCH */
+function oklch(color) {
+	const [ r, g, b ] = channels(color).map(c => Math.pow(c / 255, 2.2));
+	const l = Math.cbrt(0.4122 * r + 0.5363 * g + 0.0514 * b);
+	const m = Math.cbrt(0.2119 * r + 0.6807 * g + 0.1074 * b);
+	const s = Math.cbrt(0.0883 * r + 0.2817 * g + 0.63 * b);
+	const x = 1.978 * l - 2.4286 * m + 0.4506 * s, y = 0.0259 * l + 0.7828 * m - 0.8087 * s;
 
-	return [ hue * 60, max ? d / max : 0, (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255 ];
+	return [ 0.2105 * l + 0.7936 * m - 0.0041 * s, Math.hypot(x, y), (Math.atan2(y, x) * 180 / Math.PI + 360) % 360 ];
 }
 
 function ground(node) {
-	for (; node && node.nodeType == 1; node = node.parentNode) {
-		const color = window.getComputedStyle(node).backgroundColor, rgba = channels(color);
+	for (; node?.nodeType == 1; node = node.parentNode) {
+		const color = getComputedStyle(node).backgroundColor;
 
-		if (rgba.length >= 3 && !(rgba[3] < 0.5))
+		if (!(channels(color)[3] < 0.5))
 			return color;
 	}
 
-	return '';
+	return 'Canvas';
 }
 
 function apply(root) {
-	const text = window.getComputedStyle(root).color;
-	const dark = analyse(channels(text))[2] > 0.5;
-	const link = document.querySelector('#mainmenu a, header a, a[href]');
-	const probe = root.appendChild(document.createElement('a'));
+	const probe = root.appendChild(E('a', { href: '#' }));
+	const link = oklch(getComputedStyle(probe).color), dark = oklch(getComputedStyle(root).color)[0] > 0.6;
 
-	probe.href = '#';
-
-	let accent = analyse(channels(window.getComputedStyle(probe).color));
 	probe.remove();
-
-	if (accent[1] < 0.2 && link)
-		accent = analyse(channels(window.getComputedStyle(link).color));
-
 	root.dataset.tone = dark ? 'dark' : 'light';
-	root.style.setProperty('--mz-ground', ground(root) || (dark ? '#222' : '#fff'));
-	root.style.setProperty('--mz-hue', String(Math.round(accent[1] < 0.2 ? 210 : accent[0])));
+	root.style.setProperty('--mz-g', ground(root));
+	root.style.setProperty('--mz-hue', Math.round(link[1] > 0.04 ? link[2] : 250));
 }
 
-/* Keeps root's properties right while the theme switches between light and dark. */
+const once = (root) => window.requestAnimationFrame(() => root.isConnected && apply(root));
+
+/* Keeps root right while the theme switches between light and dark, and once its style sheets have arrived. */
 function follow(root) {
-	const again = () => window.requestAnimationFrame(() => root.isConnected && apply(root));
-
-	new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: [ 'class', 'style', 'data-darkmode', 'data-theme' ] });
-	window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', again);
-	window.addEventListener('load', again);
-	again();
+	new MutationObserver(() => once(root)).observe(document.documentElement, { attributes: true });
+	window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => once(root));
+	window.addEventListener('load', () => once(root));
+	once(root);
 }
 
-/* For a node that is replaced at the next poll anyway. */
-function once(root) {
-	window.requestAnimationFrame(() => root.isConnected && apply(root));
-}
-
-return baseclass.extend({ follow, once, analyse, channels });
+return baseclass.extend({ follow, once, oklch });

@@ -3,7 +3,6 @@
 'require view';
 'require rpc';
 'require poll';
-'require dom';
 'require ui';
 'require mezoura.model as model';
 'require mezoura.chart as charts';
@@ -17,46 +16,24 @@ const callReset = rpc.declare({ object: 'mezoura', method: 'reset', params: [ 'h
 
 const INTERVAL = 2;          /* seconds between two polls */
 const STATUS_EVERY = 15;     /* polls between two looks at the daemon's own state */
-const REMEMBER = 'mezoura';
 
-const defaults = { sort: 'down', descending: true, text: '', network: '', bytes: false };
+/* A reply is what fits into one ubus message: hundreds of hosts. The rest is asked for. */
+function fetchStats(reply) {
+	return callStats(reply?.hosts.length).then(next => {
+		if (!Array.isArray(next?.hosts))
+			throw new Error('RPC call to mezoura/stats failed with error 0');
 
-/* A reply holds what fits into one ubus message; the rest is asked for. With a few hundred hosts that is one call. */
-function fetchStats() {
-	const more = (reply) => {
-		if (!L.isObject(reply) || !Array.isArray(reply.hosts))
-			throw new Error('failed with error 0');
+		next.hosts = (reply?.hosts || []).concat(next.hosts);
 
-		if (reply.hosts.length >= (reply.total || 0))
-			return reply;
-
-		return callStats(reply.hosts.length).then(next => {
-			if (!next?.hosts?.length)
-				return reply;
-
-			reply.hosts = reply.hosts.concat(next.hosts);
-
-			return more(reply);
-		});
-	};
-
-	return callStats().then(more);
+		return (next.hosts.length < next.total && next.hosts.length > (reply?.hosts.length || 0)) ? fetchStats(next) : next;
+	});
 }
 
-function save(name, type, text) {
-	const url = URL.createObjectURL(new Blob([ text ], { type: type + ';charset=utf-8' }));
-	const link = E('a', { 'href': url, 'download': name, 'style': 'display:none' });
+function save(ending, type, text) {
+	const href = URL.createObjectURL(new Blob([ text ], { type }));
 
-	document.body.appendChild(link);
-	link.click();
-	link.remove();
-	window.setTimeout(() => URL.revokeObjectURL(url), 10000);
-}
-
-function tile(label, id) {
-	const value = E('b', { 'id': id }, [ '–' ]), note = E('small', [ '' ]);
-
-	return { node: E('div', { 'class': 'mz-tile' }, [ E('span', [ label ]), value, note ]), value, note };
+	E('a', { href, download: 'mezoura-' + new Date().toISOString().slice(0, 19).replace(/:/g, '') + ending }).click();
+	window.setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
 function setText(node, text) {
@@ -66,283 +43,180 @@ function setText(node, text) {
 
 return view.extend({
 	load() {
-		this.options = Object.assign({}, defaults);
-
-		try {
-			Object.assign(this.options, JSON.parse(window.localStorage.getItem(REMEMBER)));
-		}
-		catch (e) {}
+		this.options = model.recall();
 
 		return this.fetch();
 	},
 
 	/* One call; now and then the daemon's state rides along in the same request. Never fails: says what it got. */
 	fetch() {
-		const calls = [ fetchStats() ];
+		const due = !this.status || ++this.polls % STATUS_EVERY == 0;
 
-		this.polls = (this.polls || 0) + 1;
-		if (!this.status || this.polls % STATUS_EVERY == 1)
-			calls.push(L.resolveDefault(callStatus(), null));
+		this.asked = Date.now();
+		this.polls = this.polls || 0;
 
-		return Promise.all(calls).then(
-			([ stats, status ]) => ({ stats, status }),
-			error => ({ failure: model.failure(error) }));
+		return Promise.all([ fetchStats(), due ? L.resolveDefault(callStatus(), null) : null ])
+			.then(([ stats, status ]) => ({ stats, status }), error => ({ failure: model.failure(error) }));
 	},
 
-	remember() {
-		try {
-			window.localStorage.setItem(REMEMBER, JSON.stringify(this.options));
-		}
-		catch (e) {}
+	poll() {
+		return (document.hidden || Date.now() - this.asked < 1000) ? Promise.resolve() : this.fetch().then(L.bind(this.update, this));
 	},
 
 	render(first) {
+		const tile = (id, label) => this[id] = E('div', { class: 'mz-tile', id: 'mz-' + id }, [ E('span', [ label ]), E('b', [ '–' ]), E('small', [ '' ]) ]);
+
+		this.writable = L.hasViewPermission();
 		this.store = new model.Store();
-		this.writable = !!L.hasViewPermission();
-		this.tiles = {
-			down: tile(_('Download now'), 'mz-down'),
-			up: tile(_('Upload now'), 'mz-up'),
-			online: tile(_('Devices online'), 'mz-online'),
-			busiest: tile(_('Busiest now'), 'mz-busiest')
-		};
-
 		this.notices = new notices.Notices();
-
-		this.chart = new charts.Chart({
-			label: _('Internet usage of the last minutes; read it with the arrow keys'),
-			name: (layer) => this.layerName(layer)
-		});
-
-		this.legend = E('ul', {
-			'class': 'mz-legend',
-			'aria-label': _('Colours of the chart'),
-			'pointerover': (ev) => this.chart.highlight(ev.target.closest('li')?.dataset.key ?? null),
-			'pointerleave': () => this.chart.highlight(null)
-		});
-
-		this.alternative = E('div', { 'class': 'mz-scroll' });
-		this.details = E('details', { 'class': 'mz-alternative', 'toggle': () => this.paintAlternative() },
-			[ E('summary', [ _('The chart as a table') ]), this.alternative ]);
-
+		this.chart = new charts.Chart({ label: _('Internet usage of the last minutes; read it with the arrow keys'), name: this.layerName });
 		this.table = new tables.HostTable({
 			options: this.options,
-			writable: this.writable,
-			changed: () => { this.remember(); this.paintTable(); },
-			reset: (row) => this.confirmReset(row)
+			changed: () => { model.remember(this.options); this.table.update(this.store); },
+			reset: this.writable && ((row) => this.confirmReset(row))
 		});
-
-		this.unattributed = E('p', { 'class': 'mz-muted' });
-
-		this.root = E('div', { 'class': 'mezoura' }, [
-			E('link', { 'rel': 'stylesheet', 'href': L.resource('mezoura/mezoura.css') }),
+		this.legend = E('ul', {
+			class: 'mz-legend', 'aria-label': _('Colours of the chart'),
+			pointerover: (ev) => this.chart.highlight(ev.target.closest('li')?.dataset.key),
+			pointerleave: () => this.chart.highlight()
+		});
+		this.minutes = E('details', { class: 'mz-alternative mz-scroll', toggle: () => this.paintMinutes() }, [ E('summary', [ _('The chart as a table') ]), E('div') ]);
+		this.rest = E('p', { class: 'mz-muted' });
+		this.root = E('div', { class: 'mezoura' }, [
+			E('link', { rel: 'stylesheet', href: L.resource('mezoura/mezoura.css') }),
 			E('h2', [ _('Internet usage') ]),
 			this.notices.node,
-			E('div', { 'class': 'mz-tiles' }, [ this.tiles.busiest.node, this.tiles.down.node, this.tiles.up.node, this.tiles.online.node ]),
-			this.chart.node,
-			this.legend,
-			this.details,
-			this.renderToolbar(),
-			this.table.node,
-			this.unattributed
+			E('div', { class: 'mz-tiles' }, [ tile('busiest', _('Busiest now')), tile('down', _('Download now')), tile('up', _('Upload now')), tile('online', _('Devices online')) ]),
+			this.chart.node, this.legend, this.minutes, this.renderToolbar(), this.table.node, this.rest
 		]);
 
 		theme.follow(this.root);
 		this.update(first);
-		poll.add(() => document.hidden ? Promise.resolve() : this.fetch().then(L.bind(this.update, this)), INTERVAL);
+		poll.add(() => this.poll(), INTERVAL);
 
 		/* LuCI goes on polling in a tab that nobody sees; this page does not, and is up to date at once when seen again */
-		document.addEventListener('visibilitychange', () => {
-			if (!document.hidden && poll.active())
-				this.fetch().then(L.bind(this.update, this));
-		});
+		document.addEventListener('visibilitychange', () => poll.active() && this.poll());
 
 		return this.root;
 	},
 
 	renderToolbar() {
-		const unit = (bytes, label) => E('button', {
-			'type': 'button',
-			'class': 'btn cbi-button',
-			'aria-pressed': String(this.options.bytes == bytes),
-			'click': (ev) => {
-				this.options.bytes = bytes;
-				for (const button of ev.currentTarget.parentNode.children)
-					button.setAttribute('aria-pressed', String(button == ev.currentTarget));
-				this.remember();
-				this.paint();
-			}
-		}, [ label ]);
+		const { options, table } = this;
+		const button = (label, title, click, style) => E('button', { type: 'button', class: 'btn cbi-button ' + (style || ''), title, click }, [ label ]);
 
-		const button = (label, title, click, style) => E('button', {
-			'type': 'button', 'class': 'btn cbi-button ' + (style || ''), 'title': title, 'click': click
-		}, [ label ]);
-
-		const name = (ending) => 'mezoura-' + new Date().toISOString().slice(0, 19).replace(/:/g, '') + ending;
-
-		return E('div', { 'class': 'mz-toolbar' }, [
-			this.table.filter,
-			this.table.networks,
-			E('span', { 'class': 'mz-group', 'role': 'group', 'aria-label': _('Unit of rates') }, [
-				unit(false, _('Bits')), unit(true, _('Bytes'))
-			]),
-			E('span', { 'class': 'mz-group' }, [
-				button(_('CSV'), _('Download the devices shown, for a spreadsheet'),
-					() => save(name('.csv'), 'text/csv', model.toCSV(this.table.rows))),
-				button(_('JSON'), _('Download the devices shown, as the daemon reports them'),
-					() => save(name('.json'), 'application/json', model.toJSON(this.store.time, this.table.rows)))
-			]),
-			this.writable ? button(_('Reset totals…'), _('Start counting from zero'), () => this.confirmReset(null), 'cbi-button-reset mz-reset') : ''
+		return E('div', { class: 'mz-toolbar' }, [
+			table.filter,
+			table.networks,
+			E('select', {
+				class: 'cbi-input-select', 'aria-label': _('Unit of rates'),
+				change: (ev) => { options.bytes = !!ev.target.selectedIndex; model.remember(options); this.paint(); }
+			}, [ _('Bits'), _('Bytes') ].map((label, i) => E('option', { selected: (i == +options.bytes) || null }, [ label ]))),
+			button(_('CSV'), _('Download the devices shown, for a spreadsheet'), () => save('.csv', 'text/csv', model.toCSV(table.rows))),
+			button(_('JSON'), _('Download the devices shown, as the daemon reports them'), () => save('.json', 'application/json', model.toJSON(this.store.time, table.rows))),
+			this.writable ? button(_('Reset totals…'), _('Start counting from zero'), () => this.confirmReset(), 'cbi-button-reset mz-reset') : ''
 		]);
 	},
 
-	/* -- one poll -- */
+	update({ stats, status, failure }) {
+		const start = window.performance.now();
 
-	update(reply) {
-		window.performance.mark('mezoura-update');
+		this.status = stats ? status || this.status : null;
+		this.root.classList.toggle('mz-stale', !!failure);
+		this.notices.update(failure, this.status, stats);
 
-		if (reply.status)
-			this.status = reply.status;
-
-		if (reply.stats)
-			this.store.push(reply.stats, Date.now() / 1000);
-		else
-			this.status = null;
-
-		this.failed = reply.failure || '';
-		this.root.classList.toggle('mz-stale', !!this.failed);
-		this.notices.update(this.failed, this.status, reply.stats);
-
-		if (reply.stats)
+		if (stats) {
+			this.store.push(stats, Date.now() / 1000);
 			this.paint();
+		}
 
-		window.performance.measure('mezoura-update', 'mezoura-update');
-		window.performance.clearMarks('mezoura-update');
+		window.performance.measure('mezoura', { start });
+		window.performance.clearMeasures('mezoura');
 	},
 
 	paint() {
-		const store = this.store, totals = store.totals, bits = !this.options.bytes, busiest = store.busiest();
-		const sum = totals.down + totals.up;
+		const { store, options: { bytes } } = this, { totals } = store, busiest = store.busiest();
+		const tile = (node, value, note) => { setText(node.childNodes[1], value); setText(node.childNodes[2], note); };
 
-		setText(this.tiles.down.value, model.formatRate(totals.down, bits));
-		setText(this.tiles.down.note, _('%s in total').format(model.formatTotal(totals.downTotal)));
-		setText(this.tiles.up.value, model.formatRate(totals.up, bits));
-		setText(this.tiles.up.note, _('%s in total').format(model.formatTotal(totals.upTotal)));
-		setText(this.tiles.online.value, model.formatCount(totals.online));
-		setText(this.tiles.online.note, _('of %s known').format(model.formatCount(totals.known)));
-		setText(this.tiles.busiest.value, busiest ? model.isolate(busiest.name) : _('Nobody'));
-		setText(this.tiles.busiest.note, busiest
-			? _('%s %% of all traffic').format(Math.round(100 * (busiest.down + busiest.up) / sum)) : _('The line is idle'));
-		this.tiles.busiest.node.className = 'mz-tile mz-slot-' + (busiest ? busiest.slot : -1);
+		tile(this.down, model.formatRate(totals.down, !bytes), _('%s in total').format(model.formatTotal(totals.downTotal)));
+		tile(this.up, model.formatRate(totals.up, !bytes), _('%s in total').format(model.formatTotal(totals.upTotal)));
+		tile(this.online, model.formatCount(totals.online), _('of %s known').format(model.formatCount(totals.known)));
 
+		if (busiest)
+			tile(this.busiest, model.isolate(busiest.name), _('%d%% of all traffic').format(Math.round(100 * (busiest.down + busiest.up) / (totals.down + totals.up))));
+		else
+			tile(this.busiest, _('Nobody'), _('The line is idle'));
+
+		this.busiest.className = 'mz-tile mz-slot-' + (busiest ? busiest.slot : -1);
 		this.layers = store.layers();
-		this.chart.update(store.times, this.layers, bits);
-		this.paintLegend(bits);
-		this.paintAlternative();
-		this.paintTable();
-		this.paintUnattributed();
+		this.chart.update(store.times, this.layers, !bytes);
+		this.paintLegend();
+		this.paintMinutes();
+		this.table.update(store);
+		this.paintRest();
 	},
 
-	layerName(layer) {
-		return layer.key ? layer.name : N_(layer.count, '%d other device', '%d other devices').format(layer.count);
-	},
+	layerName: (layer) => layer.key ? layer.name : N_(layer.count, '%d other device', '%d other devices').format(layer.count),
 
-	paintLegend(bits) {
-		const layers = this.layers.slice().sort((a, b) => (b.down + b.up) - (a.down + a.up) || b.weight - a.weight);
+	paintLegend() {
+		const items = this.legend.childNodes;
 
-		while (this.legend.childNodes.length > layers.length)
+		while (items.length > this.layers.length)
 			this.legend.lastChild.remove();
 
-		layers.forEach((layer, i) => {
-			let item = this.legend.childNodes[i];
+		this.layers.slice().sort((a, b) => b.down + b.up - a.down - a.up).forEach((layer, i) => {
+			const item = items[i] || this.legend.appendChild(E('li', [ E('i', { class: 'mz-swatch' }), E('bdi', [ '' ]), E('span', [ '' ]) ]));
 
-			if (!item)
-				item = this.legend.appendChild(E('li', [ E('i', { 'class': 'mz-swatch' }), E('bdi', [ '' ]), E('span', [ '' ]) ]));
-
-			if (item.dataset.key !== layer.key)
-				item.dataset.key = layer.key;
-
-			const style = 'mz-slot-' + layer.slot + (layer.down + layer.up ? '' : ' mz-idle');
-			if (item.className != style)
-				item.className = style;
-
+			item.dataset.key = layer.key;
+			item.className = 'mz-slot-' + layer.slot + (layer.down + layer.up ? '' : ' mz-idle');
 			setText(item.childNodes[1], this.layerName(layer));
-			setText(item.childNodes[2], '↓ ' + model.formatRate(layer.down, bits) + '  ↑ ' + model.formatRate(layer.up, bits));
+			setText(item.childNodes[2], model.formatRates(layer.down, layer.up, !this.options.bytes));
 		});
 	},
 
-	/* Means of half a minute each, newest first: the chart for those who cannot see it. Made only while it is open. */
-	paintAlternative() {
-		if (!this.details.open || !this.layers)
+	/* The chart for those who cannot see it, made while it is open: means of half a minute each, newest first. */
+	paintMinutes() {
+		const { times } = this.store, lines = [];
+
+		if (!this.minutes.open)
 			return;
 
-		const times = this.store.times, last = times.length - 1, bits = !this.options.bytes, head = [ _('Time') ], lines = [];
+		for (let end = times[times.length - 1], n = 0; n < 10; n++, end -= 30) {
+			const part = Array.from(times.keys()).filter(i => times[i] <= end && times[i] > end - 30);
+			const mean = (samples) => part.reduce((sum, i) => sum + samples[i], 0) / part.length;
 
-		for (const layer of this.layers)
-			head.push(this.layerName(layer));
-
-		for (let part = 0; part < 10; part++) {
-			const end = times[last] - part * 30, line = [ model.formatClock(end) ];
-			let some = 0;
-
-			for (const layer of this.layers) {
-				let down = 0, up = 0, n = 0;
-
-				for (let i = 0; i <= last; i++)
-					if (times[i] <= end && times[i] > end - 30) {
-						down += layer.downs[i];
-						up += layer.ups[i];
-						n++;
-					}
-
-				some += n;
-				line.push(n ? '↓ ' + model.formatRate(down / n, bits) + ' ↑ ' + model.formatRate(up / n, bits) : '–');
-			}
-
-			if (some)
-				lines.push(line);
+			if (part.length)
+				lines.push([ model.formatClock(end) ].concat(this.layers.map(layer => model.formatRates(mean(layer.downs), mean(layer.ups), !this.options.bytes))));
 		}
 
-		this.alternative.replaceChildren(E('table', { 'class': 'table' }, [
+		const row = (cells, head) => E('tr', { class: 'tr' }, cells.map((text, i) => head || !i
+			? E('th', { class: 'th', scope: head ? 'col' : 'row' }, [ E('bdi', [ text ]) ]) : E('td', { class: 'td' }, [ text ])));
+
+		this.minutes.lastChild.replaceChildren(E('table', { class: 'table' }, [
 			E('caption', [ _('Mean rates of half a minute each, ending at the time given') ]),
-			E('tr', { 'class': 'tr table-titles' }, head.map(text => E('th', { 'class': 'th', 'scope': 'col' }, [ E('bdi', [ text ]) ]))),
-			...lines.map(line => E('tr', { 'class': 'tr' }, line.map((text, i) => i
-				? E('td', { 'class': 'td' }, [ text ])
-				: E('th', { 'class': 'th', 'scope': 'row' }, [ text ]))))
+			row([ _('Time') ].concat(this.layers.map(this.layerName)), true),
+			...lines.map(line => row(line))
 		]));
 	},
 
-	paintTable() {
-		this.table.update(this.store, !this.options.bytes);
-	},
-
-	paintUnattributed() {
+	paintRest() {
 		const { download, upload } = this.store.unattributed;
 
-		this.unattributed.hidden = !(download.bytes || upload.bytes);
-		setText(this.unattributed, _('Counted, but of no device listed: %s down, %s up.').format(
-			model.formatTotal(download.bytes), model.formatTotal(upload.bytes)) + notices.reasons(this.status));
+		this.rest.hidden = !(download.bytes + upload.bytes);
+		setText(this.rest, _('Counted, but of no device listed: %s down, %s up').format(model.formatTotal(download.bytes), model.formatTotal(upload.bytes)) + notices.reasons(this.status));
 	},
 
-	/* -- the only thing that changes anything -- */
-
+	/* The only thing that changes anything. */
 	confirmReset(row) {
-		const name = row ? E('b', [ E('bdi', [ row.name ]) ]) : null;
+		const reset = () => callReset(row && (row.host.mac || row.address)).then(() => this.fetch()).then(L.bind(this.update, this))
+			.catch(error => ui.addNotification(null, E('p', [ _('The totals could not be reset: %s').format(error.message) ]), 'danger'))
+			.finally(ui.hideModal);
 
-		ui.showModal(row ? _('Reset the totals of one device') : _('Reset all totals'), [
-			E('p', row
-				? model.fill(_('The totals of %s start from zero again. Live rates are not affected. This cannot be undone.'), name)
-				: [ _('The totals of all devices start from zero again. Live rates are not affected. This cannot be undone.') ]),
-			E('div', { 'class': 'right' }, [
-				E('button', { 'type': 'button', 'class': 'btn', 'click': ui.hideModal }, [ _('Cancel') ]),
-				' ',
-				E('button', {
-					'type': 'button',
-					'class': 'btn cbi-button-negative important',
-					'click': ui.createHandlerFn(this, () => callReset(row ? (row.host.mac || row.address) : undefined)
-						.then(() => this.fetch()).then(L.bind(this.update, this))
-						.catch(error => ui.addNotification(null, E('p', [ _('The totals could not be reset: %s').format(error.message) ]), 'danger'))
-						.finally(ui.hideModal))
-				}, [ _('Reset') ])
+		ui.showModal(_('Reset totals'), [
+			E('p', row ? model.fill(_('The totals of %s start from zero again. This cannot be undone.'), E('b', [ E('bdi', [ row.name ]) ]))
+				: [ _('The totals of all devices start from zero again. This cannot be undone.') ]),
+			E('div', { class: 'right' }, [
+				E('button', { type: 'button', class: 'btn', click: ui.hideModal }, [ _('Cancel') ]), ' ',
+				E('button', { type: 'button', class: 'btn cbi-button-negative important', click: ui.createHandlerFn(this, reset) }, [ _('Reset') ])
 			])
 		]).querySelector('button').focus();
 	},

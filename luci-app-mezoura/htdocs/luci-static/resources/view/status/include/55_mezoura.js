@@ -15,45 +15,31 @@ return baseclass.extend({
 		return callStats().then(stats => ({ stats }), error => ({ failure: model.failure(error) }));
 	},
 
-	render(reply) {
-		const link = E('a', { 'class': 'mz-wide', 'href': L.url('admin/status/mezoura') }, [ _('All devices…') ]);
-		const content = [ E('link', { 'rel': 'stylesheet', 'href': L.resource('mezoura/mezoura.css') }) ];
+	render({ stats, failure }) {
+		const store = new model.Store(), bits = !model.recall().bytes, content = [];
+		const rate = (arrow, label, value) => E('span', { class: 'mz-number', 'aria-label': label + ' ' + model.formatRate(value, bits) }, [ arrow + model.formatRate(value, bits) ]);
+		const words = (text) => content.push(E('em', { class: 'mz-wide' }, [ text ]));
 
-		if (reply?.failure == 'denied' || !reply)
+		if (failure == 'denied')
 			return null;
 
-		if (reply.failure) {
-			content.push(E('em', { 'class': 'mz-wide' }, [ (reply.failure == 'stopped') ? _('Mezoura is not running') : _('Mezoura did not answer') ]));
-		}
-		else {
-			let bits = true;
+		store.push(stats, Date.now() / 1000);
 
-			try {
-				bits = !JSON.parse(window.localStorage.getItem('mezoura'))?.bytes;
-			}
-			catch (e) {}
+		const rows = Array.from(store.rows.values()).sort((a, b) => b.down + b.up - a.down - a.up).filter(row => row.down + row.up).slice(0, 5);
 
-			/* of one reply a store holds no history: cheap, and the same numbers as on the page */
-			const store = new model.Store();
-			store.push(reply.stats, Date.now() / 1000);
+		for (const row of rows)
+			content.push(
+				E('bdi', { title: row.address }, [ row.name ]),
+				E('div', { class: 'mz-bar' }, [ E('i', { style: 'width:' + 100 * (row.down + row.up) / (rows[0].down + rows[0].up) + '%' }) ]),
+				rate('↓ ', _('Down now'), row.down), rate('↑ ', _('Up now'), row.up));
 
-			const rows = Array.from(store.rows.values()).filter(row => row.down + row.up > 0)
-				.sort((a, b) => (b.down + b.up) - (a.down + a.up)).slice(0, 5);
+		if (failure)
+			words((failure == 'stopped') ? _('Mezoura is not running') : _('Mezoura did not answer'));
+		else if (!rows.length)
+			words(_('Nobody is using the internet right now.'));
 
-			for (const row of rows)
-				content.push(
-					E('bdi', { 'title': row.address }, [ row.name ]),
-					E('div', { 'class': 'mz-bar', 'aria-hidden': 'true' }, [
-						E('i', { 'style': 'width:' + (100 * (row.down + row.up) / (rows[0].down + rows[0].up)) + '%' })
-					]),
-					E('span', { 'class': 'mz-number', 'aria-label': _('Down now') + ' ' + model.formatRate(row.down, bits) }, [ '↓ ' + model.formatRate(row.down, bits) ]),
-					E('span', { 'class': 'mz-number', 'aria-label': _('Up now') + ' ' + model.formatRate(row.up, bits) }, [ '↑ ' + model.formatRate(row.up, bits) ]));
-
-			if (!rows.length)
-				content.push(E('em', { 'class': 'mz-wide' }, [ _('Nobody is using the internet right now.') ]));
-		}
-
-		const card = E('div', { 'class': 'mezoura mz-card' }, content.concat(link));
+		const card = E('div', { class: 'mezoura mz-card' }, [ E('link', { rel: 'stylesheet', href: L.resource('mezoura/mezoura.css') }) ]
+			.concat(content, E('a', { class: 'mz-wide', href: L.url('admin/status/mezoura') }, [ _('All devices…') ])));
 
 		theme.once(card);
 
