@@ -20,10 +20,7 @@ type Marshaler interface {
 }
 
 // Fields is a table as a Go literal, in order.
-type Fields []Field
-
-// Field is one named value of Fields.
-type Field struct {
+type Fields []struct {
 	Name  string
 	Value any
 }
