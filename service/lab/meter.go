@@ -36,7 +36,7 @@ type MeterCounts struct {
 	Rest     Counts                // all else that crossed the device: ARP, neighbour discovery, LAN to LAN
 	Skbs     Counts                // everything as the device itself counts it, super-packets uncut
 	Super    uint64                // super-packets among them
-	Tagged   uint64                // packets with an 802.1Q tag that the kernel took out of the frame
+	Tagged   uint64                // packets of VLAN devices on top; counted nowhere else but in Skbs
 	Foreign  uint64                // packets for other machines, flooded here; counted nowhere else but in Skbs
 }
 
@@ -164,6 +164,7 @@ func (m *Meter) see(b []byte, length int, control []byte, from *unix.SockaddrLin
 	}
 	if tagged {
 		m.count.Tagged += t.Packets
+		return
 	}
 	local, remote := f.dst, f.src
 	if out {

@@ -23,10 +23,18 @@ func (l *Lab) Internet() (*Internet, error) {
 		return nil, err
 	}
 	in := &Internet{Namespace: n, lab: l, IPv4: netip.MustParseAddr("198.51.100.10"), IPv6: netip.MustParseAddr("2001:db8:ffff::10")}
+	// The routers reach each other through it.
+	for _, key := range forwarding {
+		if err := n.Sysctl(key, "1"); err != nil {
+			return nil, err
+		}
+	}
 	return in, n.IP(
 		fmt.Sprintf("addr add %s/32 dev lo", in.IPv4),
 		fmt.Sprintf("addr add %s/128 dev lo nodad", in.IPv6))
 }
+
+var forwarding = [...]string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"}
 
 // Addr returns the internet's address of a family.
 func (in *Internet) Addr(f Family) netip.Addr {
@@ -77,7 +85,7 @@ func (in *Internet) Router(name string) (*Router, error) {
 		fmt.Sprintf("route add default via %s", near6)); err != nil {
 		return nil, err
 	}
-	for _, key := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+	for _, key := range forwarding {
 		if err := n.Sysctl(key, "1"); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Guest is what is booted: a kernel and what runs on it.
+type Guest struct {
+	Kernel  *Kernel
+	Init    string            // path of the init binary, built from the package guest/init
+	Command []string          // what init runs; its first word is a path in the guest
+	Env     []string          // of the command
+	Files   map[string]string // path in the guest -> path here; executable
+	Tools   []string          // programs of this machine, found on PATH, with their libraries
+	Modules []string
+	Memory  int       // MiB
+	Console io.Writer // gets the guest's output as it comes; may be nil
+}
+
+// Boot runs the guest to its end, and returns what its command printed. The error tells of a command that failed as
+// well as of a guest that did not boot.
+func (g *Guest) Boot(ctx context.Context) (string, error) {
+	folder, err := os.MkdirTemp("", "mezoura-guest-")
+	if err != nil {
+		return "", fmt.Errorf("boot guest: %w", err)
+	}
+	defer os.RemoveAll(folder)
+	image := filepath.Join(folder, "initramfs")
+	if err := g.pack(ctx, image); err != nil {
+		return "", fmt.Errorf("pack initramfs: %w", err)
+	}
+	// cx16: qemu 7.2 gives random double faults after cmpxchg16b; la57: it cannot emulate five-level paging well.
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max,cx16=off,la57=off",
+		"-m", strconv.Itoa(g.Memory), "-smp", "2", "-no-reboot", "-nographic", "-nodefaults", "-serial", "stdio",
+		"-kernel", g.Kernel.Image, "-initrd", image, "-append", "console=ttyS0 quiet panic=-1 nohz=off highres=off")
+	// The guest is to die with this process, and the kernel means the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var text strings.Builder
+	cmd.Stdout = &text
+	if g.Console != nil {
+		cmd.Stdout = io.MultiWriter(&text, g.Console)
+	}
+	cmd.Stderr = cmd.Stdout
+	err = cmd.Run()
+	out := strings.ReplaceAll(text.String(), "\r", "")
+	if err != nil {
+		return out, fmt.Errorf("boot guest: %w", errors.Join(ctx.Err(), err))
+	}
+	end := endLine.FindStringSubmatch(out)
+	switch {
+	case end == nil:
+		return out, errors.New("boot guest: it ended before its command did")
+	case end[1] != "0":
+		return out, fmt.Errorf("command in guest %s: exit status %s", g.Kernel.Version, end[1])
+	}
+	return out, nil
+}
+
+// endLine is what init prints when the command has ended.
+var endLine = regexp.MustCompile(`(?m)^guest: command ended: (-?\d+)$`)
+
+func (g *Guest) pack(ctx context.Context, image string) error {
+	f, err := os.Create(image)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	a, err := newArchive(f)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"dev", "proc", "sys", "run", "tmp", "etc", "var/run"} {
+		a.folder(name)
+	}
+	a.entry("dev/console", typeDevice|0o600, [2]int{5, 1}, nil)
+	a.copy("init", g.Init)
+	a.file("command", 0o644, []byte(strings.Join(g.Command, "\n")))
+	a.file("environment", 0o644, []byte(strings.Join(g.Env, "\n")))
+	a.file("etc/passwd", 0o644, []byte("root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"))
+	a.file("etc/group", 0o644, []byte("root:x:0:\nnogroup:x:65534:\n"))
+	for to, from := range g.Files {
+		a.copy(to, from)
+	}
+	for _, tool := range g.Tools {
+		path, err := exec.LookPath(tool)
+		if err != nil {
+			return fmt.Errorf("find tool for the guest: %w", err)
+		}
+		if err := addTool(ctx, a, path); err != nil {
+			return fmt.Errorf("add tool %s: %w", tool, err)
+		}
+	}
+	if err := g.Kernel.addModules(ctx, a, g.Modules); err != nil {
+		return err
+	}
+	return errors.Join(a.close(), f.Sync())
+}

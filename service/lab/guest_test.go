@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package lab_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mezoura/mezoura/service/lab"
+	"github.com/mezoura/mezoura/service/lab/guest"
+)
+
+// inGuest in the environment tells the tests that they run in a guest.
+const inGuest = "MEZOURA_LAB_GUEST"
+
+// forGuest are the tests that need what a developer's kernel may lack; in the guest all of them run whole.
+const forGuest = "^(TestHomes|TestTopology|TestForeignFilters)$"
+
+// guestModules are what those tests use.
+var guestModules = []string{
+	"af_packet", "veth", "bridge", "8021q", "tun", "wireguard", "sch_ingress", "cls_bpf", "cls_flower", "cls_matchall", "act_gact",
+	"nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_fwd_netdev", "nf_flow_table", "nf_flow_table_inet", "nft_flow_offload",
+}
+
+// elsewhere tells whether the test has been run in a guest, since this machine's kernel lacks a feature. One guest
+// serves all tests of a run.
+func elsewhere(t *testing.T, needs ...lab.Feature) bool {
+	t.Helper()
+	var missing []string
+	for _, f := range needs {
+		if err := open(t).Probe(f); err != nil {
+			missing = append(missing, err.Error())
+		}
+	}
+	if missing == nil {
+		return false
+	}
+	if os.Getenv(inGuest) != "" {
+		t.Fatalf("the guest's kernel will not do: %s", strings.Join(missing, "; "))
+	}
+	visit.Do(func() { visit.out, visit.err = runGuest(t) })
+	for _, verdict := range []string{"PASS", "FAIL", "SKIP"} {
+		if !strings.Contains(visit.out, fmt.Sprintf("--- %s: %s (", verdict, t.Name())) {
+			continue
+		}
+		t.Logf("%s in a guest (here: %s)", verdict, strings.Join(missing, "; "))
+		if verdict != "PASS" {
+			t.Errorf("failed in the guest:\n%s", visit.out)
+		}
+		return true
+	}
+	t.Fatalf("did not run in the guest: %v\n%s", visit.err, visit.out)
+	return true
+}
+
+var visit struct {
+	sync.Once
+	out string
+	err error
+}
+
+// runGuest builds what the guest needs, and runs the tests for guests in it.
+func runGuest(t *testing.T) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	folder := t.TempDir()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	kernel, err := guest.Fetch(ctx, guest.Cloud612, filepath.Join(cache, "mezoura/kernels"))
+	if err != nil {
+		return "", err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	initial := filepath.Join(folder, "init")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", initial, "github.com/mezoura/mezoura/service/lab/guest/init")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return string(out), errors.Join(errors.New("build init"), err)
+	}
+	g := &guest.Guest{Kernel: kernel, Init: initial, Memory: 768, Modules: guestModules,
+		Tools:   []string{"ip", "tc", "bridge", "nft", "ethtool", "wg", "setpriv", self},
+		Files:   map[string]string{"/lab.test": self, "/mezoura": binary(t)},
+		Command: []string{"/lab.test", "-test.v", "-test.timeout=9m", "-test.run=" + forGuest},
+		Env:     []string{inGuest + "=1", "MEZOURA_REQUIRE_ROOT=1", "MEZOURA_BINARY=/mezoura"}}
+	if os.Getenv("MEZOURA_GUEST_CONSOLE") != "" {
+		g.Console = os.Stderr
+	}
+	start := time.Now()
+	out, err := g.Boot(ctx)
+	t.Logf("guest %s ran for %s", kernel.Version, time.Since(start).Round(time.Second))
+	return out, err
+}
