@@ -33,7 +33,7 @@ func (s *service) reload() bool {
 	} else {
 		s.complain("exporter", nil)
 	}
-	s.bus.configure(c)
+	s.bus.configure(s.ctx, s)
 	s.complain("networks", s.follow())
 	s.offloadAt = s.readAt.Add(-offloadEvery)
 	s.look()

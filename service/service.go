@@ -51,7 +51,8 @@ type service struct {
 	scrapes  *export.Metrics // asks the loop for fresh numbers
 	exporter *exporter
 	current  atomic.Pointer[account.Snapshot]
-	asks     chan chan struct{}
+	tasks    chan func() // for the loop
+	ctx      context.Context
 
 	offloaded   offload.State
 	offloadAt   time.Time
@@ -76,7 +77,7 @@ func Run(ctx context.Context, command config.Command, version string, log *slog.
 
 	s := &service{
 		command: command, config: c, log: log, version: version, kernel: kernelRelease(),
-		asks: make(chan chan struct{}, 16), complaints: map[string]string{},
+		tasks: make(chan func(), 16), complaints: map[string]string{},
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
@@ -84,6 +85,7 @@ func Run(ctx context.Context, command config.Command, version string, log *slog.
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.running.Wait()
 	defer cancel()
+	s.ctx = ctx
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -100,7 +102,10 @@ func (s *service) open(ctx context.Context) (err error) {
 	if s.links, err = links.Open(); err != nil {
 		return err
 	}
-	s.bus = newBus(c, s.log)
+	if s.bus, err = openBus(ctx, s); err != nil {
+		return err
+	}
+	s.bus.ask(ctx, c)
 	if err := s.follow(); err != nil {
 		return err
 	}
@@ -110,7 +115,7 @@ func (s *service) open(ctx context.Context) (err error) {
 	if err := s.counter.takeOver(); err != nil {
 		return err
 	}
-	s.hosts = hosts.Open(c, s.bus.leases()...)
+	s.hosts = hosts.Open(c, hosts.WithLeases(s.bus.leases))
 	s.offload = offload.New(uci.NewTree(c.Paths.EtcConfig), offload.Flowtables)
 	s.files, s.scrapes = export.New(s.current.Load, c.Compat), export.New(s.fresh, c.Compat)
 	if err := s.listen(); err != nil {
@@ -185,11 +190,8 @@ func (s *service) loop(ctx context.Context, signals <-chan os.Signal) error {
 			s.replan()
 		case <-s.hosts.Changed():
 			s.publish()
-		case done := <-s.asks:
-			if time.Since(s.readAt) >= freshness {
-				s.look()
-			}
-			close(done)
+		case task := <-s.tasks:
+			task()
 		case <-tick.C:
 			s.look()
 			s.writeFiles()
@@ -247,7 +249,7 @@ func (s *service) look() {
 func (s *service) publish() {
 	snapshot := s.counter.book.Snapshot(time.Now(), s.hosts, s.status())
 	before := s.current.Swap(snapshot)
-	s.bus.published(before, snapshot)
+	s.bus.notify(s.ctx, before, snapshot)
 	if n := len(snapshot.Hosts); n != s.listed { // a new host's first sight is in the book alone
 		s.listed = n
 		if err := s.counter.state.write(s.counter.book); err != nil {
@@ -264,22 +266,6 @@ func (s *service) lookForOffload() {
 		}
 	}
 	s.offloaded = state
-}
-
-// fresh is a snapshot that is not older than freshness, for whoever asks; any goroutine may.
-func (s *service) fresh() *account.Snapshot {
-	done := make(chan struct{})
-	patience := time.NewTimer(2 * time.Second)
-	defer patience.Stop()
-	select {
-	case s.asks <- done:
-		select {
-		case <-done:
-		case <-patience.C:
-		}
-	case <-patience.C:
-	}
-	return s.current.Load()
 }
 
 func (s *service) writeFiles() {
