@@ -55,7 +55,7 @@ func TestFleet(t *testing.T) {
 		}
 	}
 	await(t, 30*time.Second, "three routers", func() bool {
-		list, err := p.query(`count_over_time(mezoura_network_bytes_total{direction="upload"}[1m]) >= 8`)
+		list, err := p.query(`count_over_time(mezoura_network_bytes_total{direction="upload"}[1m]) >= 14`)
 		return err == nil && len(list) == 3
 	})
 	for _, s := range p.mustQuery(`up`) {
