@@ -134,11 +134,8 @@ func (f *follower) run(ctx context.Context) {
 		var err error
 		if events == nil {
 			err = f.open()
-		} else if err = f.receive(events); errors.Is(err, unix.ENOBUFS) {
-			// Messages were lost, and nobody says which.
-			if err = f.resync(); err == nil {
-				continue
-			}
+		} else {
+			err = f.receive(events)
 		}
 		if err == nil {
 			continue
@@ -149,6 +146,11 @@ func (f *follower) run(ctx context.Context) {
 			f.events = nil
 		}
 		f.mu.Unlock()
+		if errors.Is(err, unix.ENOBUFS) {
+			// Messages were lost, and nobody says which. Those still waiting are older
+			// than the lost ones: a new socket forgets them, and the table is read anew.
+			continue
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(retryPause):
