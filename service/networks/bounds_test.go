@@ -145,6 +145,12 @@ func TestForeign(t *testing.T) {
 	if len(p.Foreign) != 0 {
 		t.Errorf("foreign %v where all are watched", p.Foreign)
 	}
+	// Addresses that a watched device has beside the named prefix are nobody else's: what uses
+	// them is missing from the configuration, and shows as unattributed.
+	p = networks.Resolve(four("10.0.0.0/8/br-lan.1", "br-lan.10"), m.table())
+	if len(p.Foreign) != 0 {
+		t.Errorf("foreign %v of a watched device", p.Foreign)
+	}
 }
 
 func TestSegmentsStay(t *testing.T) {

@@ -156,4 +156,9 @@ func TestFollow(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 	}
+	for deadline := time.Now().Add(patience); n.pub.Subscribed(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("still subscribed after Close")
+		}
+	}
 }
