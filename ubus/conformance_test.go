@@ -346,7 +346,8 @@ func TestWatch(t *testing.T) {
 		b.server.stop(t)
 		b.server.start(t)
 		eventually(t, "all back", func() bool {
-			return strings.Count(told(), "-test.early +test.early") == 1 && strings.Count(told(), "+test.own") == 2
+			s := told()
+			return strings.Count(s, "-test.early") == 1 && strings.Count(s, "+test.early") == 2 && strings.Count(s, "+test.own") == 2
 		})
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
