@@ -12,8 +12,10 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"github.com/mezoura/mezoura/service"
+	"github.com/mezoura/mezoura/service/cli"
 	"github.com/mezoura/mezoura/service/config"
 )
 
@@ -26,7 +28,7 @@ const (
 )
 
 func main() {
-	err := run(os.Args[1:], os.Stdout, os.Stderr)
+	err := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	var problems config.Errors
 	switch {
 	case err == nil:
@@ -37,16 +39,22 @@ func main() {
 		os.Exit(exitUsage)
 	default:
 		fmt.Fprintln(os.Stderr, "mezoura:", err)
+		if errors.Is(err, cli.ErrUsage) {
+			os.Exit(exitUsage)
+		}
 		os.Exit(exitFailure)
 	}
 }
 
-func run(args []string, out, log io.Writer) error {
+func run(args []string, in, out *os.File, log io.Writer) error {
 	if len(args) > 0 {
 		switch args[0] {
 		case "version":
 			fmt.Fprintln(out, "mezoura", version)
 			return nil
+		}
+		if slices.Contains(cli.Commands(), args[0]) {
+			return cli.Run(context.Background(), args, in, out)
 		}
 	}
 	command, err := config.FromFlags(args)
@@ -55,7 +63,7 @@ func run(args []string, out, log io.Writer) error {
 	}
 	switch command.Action {
 	case config.Help:
-		fmt.Fprint(out, config.Usage())
+		fmt.Fprint(out, config.Usage(), cli.Usage)
 		return nil
 	case config.Version:
 		fmt.Fprintln(out, "mezoura", version)
