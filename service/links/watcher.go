@@ -21,7 +21,7 @@ const (
 	// After a read, a rest of this many times what it took, so that a storm of changes among
 	// thousands of devices costs a fifth of one CPU at most.
 	restFactor = 4
-	restMax    = 50 * time.Millisecond
+	restMax    = 500 * time.Millisecond
 	// A socket that fails is replaced soon; one that cannot be opened is tried at a slower pace.
 	retryFirst = 10 * time.Millisecond
 	retry      = 200 * time.Millisecond

@@ -29,11 +29,11 @@ const (
 
 // namespace is a network namespace of the test's own.
 type namespace struct {
-	t    *testing.T
+	t    testing.TB
 	file *os.File
 }
 
-func newNamespace(t *testing.T) *namespace {
+func newNamespace(t testing.TB) *namespace {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("making network namespaces takes root")
