@@ -5,9 +5,11 @@ package hosts
 import (
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/mezoura/mezoura/service/account"
+	"github.com/mezoura/mezoura/service/config"
 )
 
 // Named is a record as tests see it.
@@ -54,3 +56,15 @@ func (r *Resolver) Stall() (release func()) {
 
 // StaleOnline is how long a silent host counts as online.
 const StaleOnline time.Duration = staleOnline
+
+// NewIndex is a resolver of nothing but these leases, and without sockets.
+func NewIndex(names []string, leases string) *Resolver {
+	records, err := parseDnsmasq(strings.NewReader(leases))
+	if err != nil {
+		panic(err)
+	}
+	r := &Resolver{now: time.Now}
+	r.index.Store(newIndex(names, nil, map[string][]record{config.NamesDnsmasq: records}, 0))
+	r.neighbours.Store(&neighbours{})
+	return r
+}
