@@ -4,8 +4,8 @@
 'require mezoura.model as model';
 
 /*
- * Stacked areas over time: downloads above the axis, uploads below it, on one scale. The areas are an SVG of their own that slides left
- * between two polls, without repainting. Drawing asks the browser for no size: a ResizeObserver tells it.
+ * Stacked areas over time: downloads above the axis, uploads below it, on one scale. They slide left between two polls, as an SVG of their
+ * own, without repainting. Drawing asks the browser for no size.
  */
 
 const SPANS = [ 60, 120, 300 ];   /* seconds shown: more, as there is more to show */
@@ -66,10 +66,11 @@ function stretches(times, since) {
 class Chart {
 	/* options: label (for those who hear it), name(layer), small. */
 	constructor(options) {
-		Object.assign(this, { options, width: 0, layers: [], times: new Float64Array(model.SAMPLES), areas: new Map(), reading: -1 });
+		Object.assign(this, { options, width: 0, layers: [], times: new Float64Array(model.SAMPLES), reading: -1 });
 		this.still = window.matchMedia('(prefers-reduced-motion: reduce)');
 		this.scale = svg('svg');
 		this.slide = svg('svg');
+		this.areas = svg('g', {}, this.slide);
 		this.ticks = svg('g', {}, this.slide);
 		this.cursor = svg('line', { class: 'mz-cursor' }, this.slide);
 		this.tip = E('div', { class: 'mz-tip' });
@@ -121,10 +122,10 @@ class Chart {
 		this.span = SPANS.find(span => now - times.find(t => t) <= span) || 300;
 		this.xs = times.map(t => width - (now - t) * width / this.span);
 
-		const parts = stretches(times, now - this.span - GAP), sides = [ 'downs', 'ups' ];
+		const parts = stretches(times, now - this.span - GAP);
 
 		/* the edges of the areas, in bytes per second */
-		const edges = sides.map(side => this.layers.reduce((all, layer) => {
+		const edges = [ 'downs', 'ups' ].map(side => this.layers.reduce((all, layer) => {
 			const under = all[all.length - 1];
 			return all.concat([ under.map((value, i) => value + layer[side][i]) ]);
 		}, [ new Float64Array(count) ]));
@@ -139,41 +140,20 @@ class Chart {
 		this.drawScale(step, top, bottom, perByte, axis, plot);
 		this.drawClock(now, plot);
 
-		const stale = new Set(this.areas.keys());
+		const lines = edges.map((all, s) => all.map(line => line.map(value => axis + (s ? 1 : -1) * perByte * value)));
 
-		this.layers.forEach((layer, n) => {
-			const { key } = layer;
+		this.areas.replaceChildren(...this.layers.map(({ key, slot }, n) => {
+			const area = svg('g', { class: 'mz-area mz-slot-' + slot, 'data-key': key });
 
-			if (!this.areas.has(key))
-				this.areas.set(key, svg('g'));
+			for (const side of lines)
+				svg('path', { d: parts.map(([ from, to ]) => 'M' + edge(this.xs, side[n + 1], from, to) + 'L' + edge(this.xs, side[n], to, from) + 'Z').join('') }, area);
 
-			const area = this.areas.get(key);
-
-			stale.delete(key);
-			area.setAttribute('class', 'mz-area mz-slot-' + layer.slot + (this.lit != null && this.lit != key ? ' mz-dim' : ''));
-			this.slide.insertBefore(area, this.ticks);
-
-			sides.forEach((side, s) => {
-				const [ inner, outer ] = [ n, n + 1 ].map(k => edges[s][k].map(value => axis + (s ? 1 : -1) * perByte * value));
-
-				(area.childNodes[s] || svg('path', {}, area)).setAttribute('d', parts.map(([ from, to ]) =>
-					'M' + edge(this.xs, outer, from, to) + 'L' + edge(this.xs, inner, to, from) + 'Z').join(''));
-			});
-		});
-
-		for (const key of stale) {
-			this.areas.get(key).remove();
-			this.areas.delete(key);
-		}
+			return area;
+		}));
+		this.highlight(this.lit);
 	}
 
 	drawScale(step, top, bottom, perByte, axis, plot) {
-		const drawn = [ step, top, bottom, this.width, this.height, this.bits ].join();
-
-		if (this.drawn == drawn)
-			return;
-
-		this.drawn = drawn;
 		this.scale.replaceChildren();
 		this.cursor.setAttribute('y2', plot);
 
@@ -206,7 +186,7 @@ class Chart {
 	/* Lets one layer stand out, or none. */
 	highlight(key) {
 		this.lit = key;
-		this.areas.forEach((area, name) => area.classList.toggle('mz-dim', key != null && name != key));
+		this.areas.childNodes.forEach(area => area.classList.toggle('mz-dim', key != null && area.dataset.key != key));
 	}
 
 	point(ev) {
@@ -240,7 +220,7 @@ class Chart {
 
 		const x = round(this.xs[index]), time = model.formatClock(this.times[index]), rates = (l) => model.formatRates(l.down, l.up, this.bits);
 		const lines = this.layers.map(layer => ({ slot: layer.slot, name: this.options.name(layer), down: layer.downs[index], up: layer.ups[index] }))
-			.filter(l => l.down + l.up).sort((a, b) => b.down + b.up - a.down - a.up);
+			.filter(l => l.down + l.up).sort(model.byRate);
 		const sum = lines.reduce((all, l) => ({ down: all.down + l.down, up: all.up + l.up }), { down: 0, up: 0 });
 
 		this.cursor.setAttribute('x1', x);

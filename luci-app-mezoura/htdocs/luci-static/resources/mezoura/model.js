@@ -2,10 +2,7 @@
 'use strict';
 'require baseclass';
 
-/*
- * The pure part: what `mezoura stats` said in the last minutes, and how that is put into words and files.
- * Rates are bytes per second and totals bytes, as the daemon gives them; only format* makes bits of them.
- */
+/* The pure part: what `mezoura stats` said in the last minutes, in words and files. Rates are bytes per second, totals bytes. */
 
 const SAMPLES = 160;      /* kept per host: a little over five minutes at one poll in two seconds */
 const SLOTS = 8;          /* colours, hence hosts with an area of their own in the chart */
@@ -160,15 +157,9 @@ class Store {
 		return this.slots.filter(row => row).sort((a, b) => b.weight - a.weight).concat(rest.count ? rest : []);
 	}
 
-	busiest() {
-		let best = null;
-
-		this.rows.forEach(row => {
-			if (row.down + row.up > (best ? best.down + best.up : 0))
-				best = row;
-		});
-
-		return best;
+	/* Who is using the line, most first. */
+	active() {
+		return Array.from(this.rows.values()).filter(row => row.down + row.up).sort(byRate);
 	}
 
 	/* Rows as the table shows them. */
@@ -183,6 +174,7 @@ class Store {
 
 const matches = (row, needle) => [ row.name, row.network, row.host.mac || '' ].concat(row.addresses.map(a => a.ip)).some(text => text.toLowerCase().includes(needle));
 
+const byRate = (a, b) => b.down + b.up - a.down - a.up;
 const byNumber = (field) => (a, b) => a[field] - b[field] || 0;
 
 const comparators = {
@@ -192,12 +184,10 @@ const comparators = {
 	trend: byNumber('weight')
 };
 
-/* -- words and numbers -- */
-
 const units = {
-	bits: [ _('bit/s'), _('kbit/s'), _('Mbit/s'), _('Gbit/s'), _('Tbit/s') ],
-	bytes: [ _('B/s'), _('kB/s'), _('MB/s'), _('GB/s'), _('TB/s') ],
-	total: [ _('B'), _('kB'), _('MB'), _('GB'), _('TB'), _('PB') ]
+	bits: [ _('bit/s'), _('kbit/s'), _('Mbit/s'), _('Gbit/s') ],
+	bytes: [ _('B/s'), _('kB/s'), _('MB/s'), _('GB/s') ],
+	total: [ _('B'), _('kB'), _('MB'), _('GB'), _('TB') ]
 };
 
 const language = (function() {
@@ -213,7 +203,7 @@ const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style:
 const clock = new Intl.DateTimeFormat(language, { timeStyle: 'medium' });
 const date = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
 
-/* 7.25 Mbit/s, 72.5 Mbit/s, 725 Mbit/s. Intl is ten times slower, and this is called 2500 times a poll. */
+/* Three digits and a unit. Intl is ten times slower, and this is called 2500 times a poll. */
 function scaled(value, names) {
 	let i = 0;
 
@@ -243,8 +233,6 @@ const fill = (sentence, ...values) => sentence.split('%s').reduce((out, part, i)
 /* Keeps a name from outside in a direction of its own. */
 const isolate = (text) => '\u2068' + text + '\u2069';
 
-/* -- what is remembered -- */
-
 function recall() {
 	const options = { sort: 'down', descending: true, text: '', network: '', bytes: false };
 
@@ -263,9 +251,7 @@ function remember(options) {
 	catch (e) {}
 }
 
-/* -- files -- */
-
-/* Host names are chosen by their owners: quote them, and let no spreadsheet take them for formulas. */
+/* Host names are chosen by their owners: no spreadsheet shall take them for formulas. */
 function csvCell(value) {
 	const text = ((typeof(value) == 'string' && (/^[=+\-@\t\r]/).test(value)) ? '\'' : '') + (value ?? '');
 
@@ -287,12 +273,12 @@ const toJSON = (time, rows) => JSON.stringify({ time, hosts: rows.map(row => row
 
 /* Why a call failed, from the only thing LuCI tells: the words of its RPCError. */
 function failure(error) {
-	const code = (/failed with (?:error|ubus code) (-?\d+)/).exec(error?.message ?? error)?.[1];
+	const code = (/failed with (?:error|ubus code) (-?\d+)/).exec(error.message)?.[1];
 
-	return ({ '-32002': 'denied', 6: 'denied', '-32000': 'stopped', 4: 'stopped', 10: 'stopped' })[code] || (code ? 'error' : 'unreachable');
+	return { '-32002': 'denied', 6: 'denied', '-32000': 'stopped', 4: 'stopped', 10: 'stopped' }[code] || (code ? 'error' : 'unreachable');
 }
 
 return baseclass.extend({
 	SAMPLES, SLOTS, Store, addressKey, formatRate, formatRates, formatTick, formatTotal, formatCount, formatClock, formatDate, formatAgo,
-	fill, isolate, recall, remember, toCSV, toJSON, failure
+	byRate, fill, isolate, recall, remember, toCSV, toJSON, failure
 });

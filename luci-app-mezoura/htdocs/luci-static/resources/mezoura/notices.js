@@ -16,32 +16,30 @@ const failures = {
 	unreachable: () => [ 'warning', _('The router does not answer'), [ _('Trying again every two seconds. The numbers below are the last ones received.') ] ]
 };
 
-const describe = (list) => list.map(a => a.device + (a.network ? ' (' + a.network + ')' : '') + (a.error ? ': ' + a.error : '')).join(', ');
-
 function statusNotices(status, stats) {
 	const out = [], { entries, capacity } = status.table || {}, said = [];
 	const attachments = L.toArray(status.attachments), waiting = attachments.filter(a => a.error || a.mode == 'waiting');
 
-	/* said: which of the daemon's own sentences need not be shown any more */
+	/* pattern: the daemon's own sentence that says the same */
 	const add = (kind, title, text, pattern) => { out.push([ kind, title, text ]); said.push(pattern); };
 
 	if (status.config_error)
 		add('error', _('The configuration has an error'),
-			[ status.config_error, ' ', ...model.fill(_('Until it is corrected under %s, the previous settings stay in force.'), settings()) ], /configuration/i);
+			[ status.config_error, ' ', ...model.fill(_('Until it is corrected under %s, the previous settings stay in force.'), settings()) ], /^The configuration/);
 
 	if (status.offload?.hardware)
 		add('warning', _('Hardware flow offloading is on'),
-			model.fill(_('Offloaded traffic never reaches the processor, so the numbers are too low. To count everything, turn it off under %s.'), link(_('Network » Firewall'), 'admin/network/firewall')), /offload/i);
+			model.fill(_('Offloaded traffic never reaches the processor, so the numbers are too low. To count everything, turn it off under %s.'), link(_('Network » Firewall'), 'admin/network/firewall')), /^Hardware/);
 
 	if (waiting.length)
 		add(...(waiting.length == attachments.length) ? [ 'error', _('Nothing is being counted') ] : [ 'warning', _('Some devices are not watched yet') ],
-			[ _('Their traffic is not counted: %s').format(describe(waiting)) ], { test: (text) => waiting.some(a => text.includes(a.device)) });
+			[ _('Their traffic is not counted: %s').format(waiting.map(a => a.device + ' (' + [ a.network, a.error ].filter(Boolean).join(': ') + ')').join(', ')) ], { test: (text) => waiting.some(a => text.includes(a.device)) });
 	else if (status.networks && !L.toArray(status.networks).length)
-		add('error', _('No network is selected'), model.fill(_('Choose the networks to watch under %s.'), settings()), /network/i);
+		add('error', _('No network is selected'), model.fill(_('Choose the networks to watch under %s.'), settings()), /^No network/);
 
 	if (capacity && entries >= capacity * 0.95)
 		add('warning', _('The table of addresses is full'),
-			model.fill(_('Traffic of further addresses is counted, but of no device. Make the table larger under %s.'), settings()), /full/i);
+			model.fill(_('Traffic of further addresses is counted, but of no device. Make the table larger under %s.'), settings()), /table_size/);
 
 	if (stats && !stats.hosts.length && !out.length)
 		add('notice', _('No device seen yet'), [ _('As soon as a device uses the internet, it appears here.') ], /^$/);

@@ -4,10 +4,7 @@
 'require mezoura.model as model';
 'require mezoura.chart as charts';
 
-/*
- * The table of hosts. A poll changes the texts that differ, moves the rows that changed places, draws the trends that are on the
- * screen, and never asks the browser for a size or a place.
- */
+/* The table of hosts. A poll changes texts that differ, moves rows that changed places, draws trends on the screen, and asks for no size. */
 
 const columns = [
 	[ 'name', _('Name') ], [ 'network', _('Network') ], [ 'address', _('Address') ],
@@ -15,7 +12,7 @@ const columns = [
 	[ 'packets', _('Packets') ], [ 'lastSeen', _('Last seen') ]
 ].map(([ id, label ], i) => ({ id, label, number: i > 2, style: ' mz-' + id + (i > 2 ? ' mz-number' : '') }));
 
-const HOLD = 4000;        /* ms during which rows stay where they are after the pointer moved over them */
+const HOLD = 4000;        /* ms that rows stay where they are after the pointer moved over them */
 
 const plain = (attributes, content) => E('button', Object.assign({ type: 'button', class: 'mz-plain' }, attributes), [ content ]);
 
@@ -47,7 +44,7 @@ function keepers(places) {
 	return keep;
 }
 
-/* One host's line. Remembers what it shows, to write only what changed. */
+/* One host's line. */
 class Line {
 	constructor() {
 		const trend = charts.svg('svg', { viewBox: '0 0 60 16', class: 'mz-spark', 'aria-hidden': true });
@@ -138,7 +135,7 @@ class Detail {
 		this.node.className = 'tr mz-detail mz-slot-' + row.slot;
 		this.chart.update(this.times, [ row ], bits);
 
-		fact(_('MAC address'), L.toArray(host.macs?.length ? host.macs : host.mac).join(', '));
+		fact(_('MAC addresses'), L.toArray(host.macs?.length ? host.macs : host.mac).join(', '));
 		fact('', host.random && _('A random address: the device may come back as another one'));
 		fact(_('Network device'), host.device);
 		fact(_('First seen'), model.formatDate(host.first_seen));
@@ -159,13 +156,13 @@ class Detail {
 	}
 }
 
-/* options: options (the view's: how to sort, filter and count), changed(), reset(row) if that is allowed. */
+/* options are the view's: how to sort, filter and count. changed() when they did; reset(row) if that is allowed. */
 class HostTable {
 	constructor({ options, changed, reset }) {
 		const search = _('Search name or address');
 
 		Object.assign(this, { options, changed, reset, lines: new Map(), rows: [], keys: [], opened: 0, touched: 0 });
-		this.heads = columns.map(column => E('th', { class: 'th' + column.style, scope: 'col' }, [ plain({ 'data-sort': column.id, click: () => this.sort(column) }, column.label) ]));
+		this.heads = columns.map(column => E('th', { class: 'th' + column.style, scope: 'col' }, [ plain({ click: () => this.sort(column) }, column.label) ]));
 		this.body = E('tbody', {
 			click: (ev) => !String(getSelection()) && this.toggle(ev.target.closest('tr').mezoura),
 			pointermove: () => this.touched = Date.now(),
@@ -173,10 +170,8 @@ class HostTable {
 		});
 		this.count = E('span', { class: 'mz-muted', role: 'status' });
 		this.all = plain({ click: () => this.showAll() }, _('Show all'));
-		this.sorting = E('select', { class: 'cbi-input-select mz-sorting', 'aria-label': _('Sort by'), change: (ev) => this.sort(columns[ev.target.selectedIndex]) },
-			columns.map(({ id, label }) => E('option', { value: id }, [ label ])));
 		this.node = E('div', [
-			E('div', { class: 'mz-count' }, [ this.count, this.all, this.sorting ]),
+			E('div', { class: 'mz-count' }, [ this.count, this.all ]),
 			E('table', { class: 'table mz-hosts', 'aria-label': _('Devices and what they used') }, [ E('thead', [ E('tr', { class: 'tr table-titles' }, this.heads) ]), this.body ])
 		]);
 		this.filter = E('input', {
@@ -236,7 +231,6 @@ class HostTable {
 		}
 
 		this.networks.value = options.network;
-		this.sorting.value = options.sort;
 		this.heads.forEach((head, i) => head.setAttribute('aria-sort', (columns[i].id != options.sort) ? 'none' : options.descending ? 'descending' : 'ascending'));
 		this.all.hidden = this.rows.length == totals.known;
 

@@ -78,7 +78,7 @@ return view.extend({
 		option('publishing', form.DynamicList, 'textfile', _('Text files'),
 			_('Files the numbers are written to in Prometheus’ text format; “none” writes no file.'), { placeholder: '/tmp/prom_c' });
 
-		option('publishing', form.Value, 'interval', _('Write every'), _('How often the files are written. It does not change what is counted.'), { placeholder: '10', validate: isDuration });
+		option('publishing', form.Value, 'interval', _('Write every'), _('How often the files are written.'), { placeholder: '10', validate: isDuration });
 
 		option('publishing', form.Flag, 'compat', _('Old metrics too'), _('The node_nat_traffic_* metrics of the original program as well.'), { default: '1' });
 

@@ -10,7 +10,7 @@
 'require mezoura.notices as notices';
 'require mezoura.theme as theme';
 
-const callStats = rpc.declare({ object: 'mezoura', method: 'stats', params: [ 'offset' ], reject: true });
+const callStats = rpc.declare({ object: 'mezoura', method: 'stats', params: [ 'offset', 'listing' ], reject: true });
 const callStatus = rpc.declare({ object: 'mezoura', method: 'status', reject: true });
 const callReset = rpc.declare({ object: 'mezoura', method: 'reset', params: [ 'host' ], reject: true });
 
@@ -19,13 +19,10 @@ const STATUS_EVERY = 15;     /* polls between two looks at the daemon's own stat
 
 /* A reply is what fits into one ubus message: hundreds of hosts. The rest is asked for. */
 function fetchStats(reply) {
-	return callStats(reply?.hosts.length).then(next => {
-		if (!Array.isArray(next?.hosts))
-			throw new Error('RPC call to mezoura/stats failed with error 0');
-
+	return callStats(reply?.hosts.length, reply?.listing).then(next => {
 		next.hosts = (reply?.hosts || []).concat(next.hosts);
 
-		return (next.hosts.length < next.total && next.hosts.length > (reply?.hosts.length || 0)) ? fetchStats(next) : next;
+		return (next.hosts.length < next.total && next.listing) ? fetchStats(next) : next;
 	});
 }
 
@@ -48,7 +45,7 @@ return view.extend({
 		return this.fetch();
 	},
 
-	/* One call; now and then the daemon's state rides along in the same request. Never fails: says what it got. */
+	/* One call; the daemon's state rides along now and then. Never fails: says what it got. */
 	fetch() {
 		const due = !this.status || ++this.polls % STATUS_EVERY == 0;
 
@@ -94,7 +91,7 @@ return view.extend({
 		this.update(first);
 		poll.add(() => this.poll(), INTERVAL);
 
-		/* LuCI goes on polling in a tab that nobody sees; this page does not, and is up to date at once when seen again */
+		/* LuCI goes on polling in a tab that nobody sees; this page does not */
 		document.addEventListener('visibilitychange', () => poll.active() && this.poll());
 
 		return this.root;
@@ -118,8 +115,6 @@ return view.extend({
 	},
 
 	update({ stats, status, failure }) {
-		const start = window.performance.now();
-
 		this.status = stats ? status || this.status : null;
 		this.root.classList.toggle('mz-stale', !!failure);
 		this.notices.update(failure, this.status, stats);
@@ -128,13 +123,10 @@ return view.extend({
 			this.store.push(stats, Date.now() / 1000);
 			this.paint();
 		}
-
-		window.performance.measure('mezoura', { start });
-		window.performance.clearMeasures('mezoura');
 	},
 
 	paint() {
-		const { store, options: { bytes } } = this, { totals } = store, busiest = store.busiest();
+		const { store, options: { bytes } } = this, { totals } = store, [ busiest ] = store.active();
 		const tile = (node, value, note) => { setText(node.childNodes[1], value); setText(node.childNodes[2], note); };
 
 		tile(this.down, model.formatRate(totals.down, !bytes), _('%s in total').format(model.formatTotal(totals.downTotal)));
@@ -158,22 +150,14 @@ return view.extend({
 	layerName: (layer) => layer.key ? layer.name : N_(layer.count, '%d other device', '%d other devices').format(layer.count),
 
 	paintLegend() {
-		const items = this.legend.childNodes;
+		const layers = this.layers.slice().sort(model.byRate);
 
-		while (items.length > this.layers.length)
-			this.legend.lastChild.remove();
-
-		this.layers.slice().sort((a, b) => b.down + b.up - a.down - a.up).forEach((layer, i) => {
-			const item = items[i] || this.legend.appendChild(E('li', [ E('i', { class: 'mz-swatch' }), E('bdi', [ '' ]), E('span', [ '' ]) ]));
-
-			item.dataset.key = layer.key;
-			item.className = 'mz-slot-' + layer.slot + (layer.down + layer.up ? '' : ' mz-idle');
-			setText(item.childNodes[1], this.layerName(layer));
-			setText(item.childNodes[2], model.formatRates(layer.down, layer.up, !this.options.bytes));
-		});
+		this.legend.replaceChildren(...layers.map(layer => E('li', { class: 'mz-slot-' + layer.slot + (layer.down + layer.up ? '' : ' mz-idle'), 'data-key': layer.key }, [
+			E('i', { class: 'mz-swatch' }), E('bdi', [ this.layerName(layer) ]), E('span', [ model.formatRates(layer.down, layer.up, !this.options.bytes) ])
+		])));
 	},
 
-	/* The chart for those who cannot see it, made while it is open: means of half a minute each, newest first. */
+	/* The chart for those who cannot see it. */
 	paintMinutes() {
 		const { times } = this.store, lines = [];
 
@@ -205,15 +189,13 @@ return view.extend({
 		setText(this.rest, _('Counted, but of no device listed: %s down, %s up').format(model.formatTotal(download.bytes), model.formatTotal(upload.bytes)) + notices.reasons(this.status));
 	},
 
-	/* The only thing that changes anything. */
 	confirmReset(row) {
 		const reset = () => callReset(row && (row.host.mac || row.address)).then(() => this.fetch()).then(L.bind(this.update, this))
 			.catch(error => ui.addNotification(null, E('p', [ _('The totals could not be reset: %s').format(error.message) ]), 'danger'))
 			.finally(ui.hideModal);
 
 		ui.showModal(_('Reset totals'), [
-			E('p', row ? model.fill(_('The totals of %s start from zero again. This cannot be undone.'), E('b', [ E('bdi', [ row.name ]) ]))
-				: [ _('The totals of all devices start from zero again. This cannot be undone.') ]),
+			E('p', model.fill(_('The totals of %s start from zero again. This cannot be undone.'), E('b', [ E('bdi', [ row ? row.name : _('all devices') ]) ]))),
 			E('div', { class: 'right' }, [
 				E('button', { type: 'button', class: 'btn', click: ui.hideModal }, [ _('Cancel') ]), ' ',
 				E('button', { type: 'button', class: 'btn cbi-button-negative important', click: ui.createHandlerFn(this, reset) }, [ _('Reset') ])

@@ -25,7 +25,7 @@ return baseclass.extend({
 
 		store.push(stats, Date.now() / 1000);
 
-		const rows = Array.from(store.rows.values()).sort((a, b) => b.down + b.up - a.down - a.up).filter(row => row.down + row.up).slice(0, 5);
+		const rows = store.active().slice(0, 5);
 
 		for (const row of rows)
 			content.push(
