@@ -37,7 +37,7 @@ func (t *Tables) load(v variant, segment int, flags uint32) (*ebpf.Program, erro
 		s := spec.Maps[name]
 		s.MaxEntries, s.ValueSize, s.Flags, s.Contents, s.Key, s.Value = m.MaxEntries(), m.ValueSize(), m.Flags(), nil, nil, nil
 	}
-	if err := t.setConstants(prog.Instructions, segment); err != nil {
+	if err := t.setConstants(prog.Instructions, v, segment); err != nil {
 		return nil, fmt.Errorf("load program %s: %w", v, err)
 	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: maps})
@@ -49,7 +49,7 @@ func (t *Tables) load(v variant, segment int, flags uint32) (*ebpf.Program, erro
 }
 
 // setConstants replaces the immediates that stand for load-time constants in mezoura.bpf.c.
-func (t *Tables) setConstants(insns asm.Instructions, segment int) error {
+func (t *Tables) setConstants(insns asm.Instructions, v variant, segment int) error {
 	values := map[int64]int64{
 		0x6d7a0101: int64(segment),
 		0x6d7a0102: int64(t.header.area()),
@@ -70,6 +70,9 @@ func (t *Tables) setConstants(insns asm.Instructions, segment int) error {
 			found[ins.Constant] = true
 			ins.Constant = value
 		}
+	}
+	if v == uploadRaw || v == downloadRaw {
+		found[0x6d7a0003] = true // there is no MAC to multiply
 	}
 	if len(found) != len(values) {
 		return fmt.Errorf("object has %d of %d load-time constants: it was built from other sources", len(found), len(values))

@@ -398,11 +398,11 @@ INLINE struct account *account4(struct frame *f, const void *ip, const void *end
 	target = load_word(ip + 16, v.raw_ip);
 	near.word[3] = v.download ? target : source;
 	far.word[3] = v.download ? source : target;
+	if (v.port)
+		f->print = print4(ip, end);
 	if (unlikely(control.suspect4[first_byte(far.word[3])]) &&
 	    internal(&far, first_byte(far.word[3]), FAMILY_IPV4))
 		return NULL;
-	if (v.port)
-		f->print = print4(ip, end);
 	f->tag[1] |= CONSTANT(CONST_TAG4);
 	return account_of(&near, first_byte(near.word[3]), f, FAMILY_IPV4, v);
 }
@@ -420,11 +420,11 @@ INLINE struct account *account6(struct frame *f, const void *ip, const void *end
 		near.word[i] = load_word((v.download ? target : source) + 4 * i, v.raw_ip);
 		far.word[i] = load_word((v.download ? source : target) + 4 * i, v.raw_ip);
 	}
+	if (v.port)
+		f->print = print6(ip, end);
 	if (unlikely(control.suspect6[first_byte(far.word[0])]) &&
 	    internal(&far, first_byte(far.word[0]), FAMILY_IPV6))
 		return NULL;
-	if (v.port)
-		f->print = print6(ip, end);
 	f->tag[1] |= CONSTANT(CONST_TAG6);
 	return account_of(&near, first_byte(near.word[0]), f, FAMILY_IPV6, v);
 }

@@ -106,7 +106,7 @@ INLINE __u32 headers_size(struct __sk_buff *skb, __u32 at, __u8 family)
 	__u8 next = family == FAMILY_IPV4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 4; i++) {
 		switch (next) {
 		case IPPROTO_IPIP:
 			if (bpf_skb_load_bytes(skb, at + 9, &next, 1) ||
