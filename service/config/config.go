@@ -30,7 +30,7 @@ type Config struct {
 	TableSize int           // addresses the kernel's table holds
 
 	Idle             time.Duration // an address silent this long folds into its host
-	Expire           time.Duration // a host silent this long leaves the listing; 0 never
+	Expire           time.Duration // a host silent this long leaves the listing; or Never
 	MaxHosts         int
 	MaxAddresses     int // of all hosts together
 	MaxHostAddresses int // of one host
@@ -54,6 +54,11 @@ type Config struct {
 	BPFFS    string
 	Paths    Paths
 }
+
+// Never is what Expire 0 in the file means. It is longer than any router lives, and
+// short enough that times can be reckoned with it; a zero elsewhere in the program
+// means a default.
+const Never = 100 * 365 * 24 * time.Hour
 
 // Subnet is one IPv4 network and the device it is on. With only a device given
 // (-4 br-lan) Addr and Prefix are zero and the device's own addresses count.

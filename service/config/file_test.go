@@ -85,6 +85,7 @@ func TestFile(t *testing.T) {
 		Interval:         30 * time.Second,
 		TableSize:        1024,
 		Idle:             5 * time.Minute,
+		Expire:           config.Never,
 		MaxHosts:         10,
 		MaxAddresses:     100,
 		MaxHostAddresses: 20,

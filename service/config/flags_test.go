@@ -73,7 +73,7 @@ func TestFlags(t *testing.T) {
 		{args: lan + "-table-size 65536 -idle 90 -expire 1d12h", change: func(c *config.Config) {
 			c.TableSize, c.Idle, c.Expire = 65536, 90*time.Second, 36*time.Hour
 		}},
-		{args: lan + "-expire 0", change: func(c *config.Config) { c.Expire = 0 }},
+		{args: lan + "-expire 0", change: func(c *config.Config) { c.Expire = config.Never }},
 		{args: lan + "-expire 2w", change: func(c *config.Config) { c.Expire = 14 * 24 * time.Hour }},
 		{args: lan + "-attach clsact", change: func(c *config.Config) { c.Attach = config.AttachClsact }},
 		{args: lan + "-leases /l -ubus-socket /u -ubus-embedded", change: func(c *config.Config) {

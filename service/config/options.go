@@ -251,6 +251,9 @@ func options() []Option {
 				if err != nil || d != 0 && (d < time.Minute || d > 520*7*24*time.Hour) {
 					return errValue
 				}
+				if d == 0 {
+					d = Never
+				}
 				c.Expire = d
 				return nil
 			},
