@@ -65,10 +65,10 @@ function collect() {
 	const all = new Map();
 	const add = (entry, file) => {
 		const key = [ entry.context ?? '', entry.id ].join('\u0004');
-		const known = all.get(key) ?? { ...entry, places: [] };
+		const known = all.get(key) ?? { ...entry, places: new Set() };
 
 		known.plural ??= entry.plural;
-		known.places.push('luci-app-mezoura/' + path.relative(app, file) + ':' + entry.line);
+		known.places.add('luci-app-mezoura/' + path.relative(app, file));
 		all.set(key, known);
 	};
 
@@ -92,7 +92,7 @@ function collect() {
 const quote = (text) => '"' + text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n') + '"';
 
 function entry(e, texts, count) {
-	return e.places.map(place => '#: ' + place + '\n').join('') +
+	return Array.from(e.places).map(place => '#: ' + place + '\n').join('') +
 		(e.context ? 'msgctxt ' + quote(e.context) + '\n' : '') +
 		'msgid ' + quote(e.id) + '\n' +
 		(e.plural
