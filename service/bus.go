@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/mezoura/mezoura/service/account"
@@ -27,6 +28,7 @@ type bus struct {
 	broker    *broker.Broker // -ubus-embedded
 	conn      *ubus.Conn
 	netifd    *netifd.Reader
+	reader    atomic.Pointer[netifd.Reader] // the same, for the connection's goroutine
 	published *ubus.Published
 	reports   *netifd.Reports
 }
@@ -52,12 +54,16 @@ func openBus(ctx context.Context, s *service) (*bus, error) {
 			log.Info("ubus is not there; trying again", "error", err)
 		} else {
 			log.Info("ubus is there")
+			if r := b.reader.Load(); r != nil {
+				r.Hint() // what it told while we were away is lost
+			}
 		}
 	}})
 	if err != nil {
 		return nil, err
 	}
 	b.netifd = netifd.New(b.conn, c.Networks)
+	b.reader.Store(b.netifd)
 	return b, nil
 }
 
@@ -104,6 +110,9 @@ func (b *bus) configure(ctx context.Context, s *service) {
 }
 
 func (b *bus) networksChanged() <-chan struct{} { return b.netifd.Changed() }
+
+// known tells whether netifd has said what the networks are; there is nothing to wait for where it is not asked.
+func (b *bus) known(c config.Config) bool { return len(c.Networks) == 0 || b.netifd.Err() == nil }
 
 func (b *bus) source() networks.Source { return b.netifd.Source() }
 

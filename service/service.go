@@ -32,6 +32,8 @@ const (
 	freshness = time.Second
 	// Offloading changes when the firewall is reloaded, which nothing tells.
 	offloadEvery = 30 * time.Second
+	// After this long without netifd, there is none.
+	patience = time.Minute
 )
 
 // service is the daemon while it runs.
@@ -58,6 +60,8 @@ type service struct {
 	offloadAt   time.Time
 	readAt      time.Time
 	listed      int
+	started     time.Time
+	adopted     bool // earlier daemons' tables are in the book; before that there is nothing to show
 	configError string
 	complaints  map[string]string // by what; said once each
 	running     sync.WaitGroup
@@ -77,7 +81,7 @@ func Run(ctx context.Context, command config.Command, version string, log *slog.
 
 	s := &service{
 		command: command, config: c, log: log, version: version, kernel: kernelRelease(),
-		tasks: make(chan func(), 16), complaints: map[string]string{},
+		tasks: make(chan func(), 16), complaints: map[string]string{}, started: time.Now(),
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
@@ -112,7 +116,7 @@ func (s *service) open(ctx context.Context) (err error) {
 	if err := s.failedEverywhere(); err != nil {
 		return err
 	}
-	if err := s.counter.takeOver(); err != nil {
+	if err := s.adopt(); err != nil {
 		return err
 	}
 	s.hosts = hosts.Open(c, hosts.WithLeases(s.bus.leases))
@@ -128,6 +132,19 @@ func (s *service) open(ctx context.Context) (err error) {
 	s.writeFiles()
 	debug.FreeOSMemory() // what loading took is not needed again
 	s.log.Info("counting", "version", s.version, "networks", len(s.counter.plan.Networks), "devices", len(s.counter.modes))
+	return nil
+}
+
+// adopt takes over from earlier daemons, once it is known which devices are still wanted: a start that is quicker
+// than netifd must not end the counting that goes on.
+func (s *service) adopt() error {
+	if s.adopted || !s.bus.known(s.config) && time.Since(s.started) < patience {
+		return nil
+	}
+	if err := s.counter.takeOver(); err != nil {
+		return err
+	}
+	s.adopted = true
 	return nil
 }
 
@@ -195,11 +212,7 @@ func (s *service) loop(ctx context.Context, signals <-chan os.Signal) error {
 		case <-tick.C:
 			s.look()
 			s.writeFiles()
-			if err := s.counter.turn(s.config.Idle); err != nil {
-				s.complain("book", err)
-			} else {
-				s.complain("book", nil)
-			}
+			s.complain("book", s.counter.turn(s.config.Idle))
 		}
 	}
 }
@@ -233,6 +246,13 @@ func (s *service) replan() {
 
 // look reads the counters and publishes them.
 func (s *service) look() {
+	if err := s.adopt(); err != nil {
+		s.complain("take over", err)
+		return
+	}
+	if !s.adopted {
+		return
+	}
 	now := time.Now()
 	if err := s.counter.read(now); err != nil {
 		s.complain("read counters", err)
@@ -247,6 +267,9 @@ func (s *service) look() {
 }
 
 func (s *service) publish() {
+	if !s.adopted {
+		return
+	}
 	snapshot := s.counter.book.Snapshot(time.Now(), s.hosts, s.status())
 	before := s.current.Swap(snapshot)
 	s.bus.notify(s.ctx, before, snapshot)
@@ -269,6 +292,9 @@ func (s *service) lookForOffload() {
 }
 
 func (s *service) writeFiles() {
+	if s.current.Load() == nil {
+		return
+	}
 	var files []export.Textfile
 	for _, path := range s.config.Textfiles {
 		files = append(files, export.Textfile{Path: path})
