@@ -201,7 +201,9 @@ func (w *wire) invoke(ctx context.Context, object uint32, method string, args []
 	var reply []byte
 	p := &pending{data: func(body []byte) {
 		data := proto.Parse(body)[proto.AttrData]
-		if len(reply)+len(data) <= maxReply {
+		if reply == nil { // the usual, single one: the frame is ours
+			reply = data
+		} else if len(reply)+len(data) <= maxReply {
 			reply = append(reply, data...)
 		}
 	}}

@@ -3,6 +3,7 @@
 package blobmsg
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/binary"
 	"fmt"
@@ -249,15 +250,26 @@ func (e *encoder) mapFields(v reflect.Value, info *typeInfo) {
 		e.b.fail(fmt.Errorf("encode %v: names must be strings", v.Type()))
 		return
 	}
-	keys := v.MapKeys()
-	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
-	for _, k := range keys {
-		name := clean(k.String())
-		if name == "" || len(name) > maxName {
-			e.b.fail(fmt.Errorf("encode name of %d bytes: %w", len(name), ErrName))
+	type pair struct {
+		name string
+		key  reflect.Value
+	}
+	pairs := make([]pair, 0, v.Len())
+	for _, k := range v.MapKeys() {
+		pairs = append(pairs, pair{clean(k.String()), k})
+	}
+	slices.SortFunc(pairs, func(a, b pair) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.key.String(), b.key.String()))
+	})
+	for i, p := range pairs {
+		if p.name == "" || len(p.name) > maxName {
+			e.b.fail(fmt.Errorf("encode name of %d bytes: %w", len(p.name), ErrName))
 			return
 		}
-		e.value(string(appendName(nil, name)), v.MapIndex(k), info.elem)
+		if i > 0 && pairs[i-1].name == p.name {
+			continue // two names that only cleaning made one
+		}
+		e.value(string(appendName(nil, p.name)), v.MapIndex(p.key), info.elem)
 	}
 }
 

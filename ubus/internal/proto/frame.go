@@ -50,7 +50,7 @@ func Read(r io.Reader) (Frame, error) {
 	for len(f.Body) < n {
 		at := len(f.Body)
 		if at == cap(f.Body) {
-			f.Body = append(make([]byte, 0, min(n, 2*at)), f.Body...)
+			f.Body = append(make([]byte, 0, min(n, 4*at)), f.Body...)
 		}
 		f.Body = f.Body[:cap(f.Body)]
 		m, err := io.ReadFull(r, f.Body[at:])
