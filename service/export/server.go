@@ -179,7 +179,7 @@ func (r *reply) Write(p []byte) (int, error) {
 	if deadline.After(r.end) {
 		deadline = r.end
 	}
-	if err := r.control.SetWriteDeadline(deadline); err != nil {
+	if err := r.control.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
 	return r.ResponseWriter.Write(p)
