@@ -102,7 +102,12 @@ func TestOddFrames(t *testing.T) {
 	router := try(host.RouterMAC())(t)
 	inject := try(h.Inject(host.Namespace, "eth0"))(t)
 	// The frames cross the classifier and end in the router: no answers.
-	check(t, h.Router.NFT(`table inet sink { chain prerouting { type filter hook prerouting priority -400; meta l4proto != { tcp, icmpv6 } iifname "br-lan" drop; } }`))
+	check(t, h.Router.NFT(`table inet sink {
+	chain prerouting {
+		type filter hook prerouting priority -400
+		iifname "br-lan" meta l4proto != { tcp, icmpv6 } drop
+	}
+}`))
 	own := try(parseMAC(host.MAC))(t)
 	var want [2]lab.Traffic
 	for i, f := range lab.Families {

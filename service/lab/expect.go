@@ -26,6 +26,12 @@ func Expect(hosts []*Host, meters []*Meter) ([]Expectation, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", h.Name, err)
 		}
+		// The headers of later fragments are shared along the veths: the router, forwarding them, writes its own address
+		// into what the meter has yet to read. They are this host's all the same.
+		if late, ok := seen.Internet[h.Network.router.WAN4]; ok {
+			seen.Internet[h.IPv4] = seen.Internet[h.IPv4].Add(late)
+			delete(seen.Internet, h.Network.router.WAN4)
+		}
 		for addr := range seen.Internet {
 			if addr != h.IPv4 && addr != h.IPv6 {
 				return nil, fmt.Errorf("%s: %s sends or receives on its wire and is nobody's address", h.Name, addr)

@@ -51,7 +51,7 @@ func (l *Lab) WireGuardHome() (*Home, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := n.run(own, "wg", "set", "wg0", "private-key", "/dev/stdin", "peer", public,
+		if _, err := n.run(own, "wg", "set", "wg0", "listen-port", fmt.Sprint(port), "private-key", "/dev/stdin", "peer", public,
 			"endpoint", fmt.Sprintf("%s:%d", h.Router.WAN4, port), "allowed-ips", "0.0.0.0/0,::/0"); err != nil {
 			return nil, err
 		}
@@ -60,7 +60,7 @@ func (l *Lab) WireGuardHome() (*Home, error) {
 			return nil, err
 		}
 		if _, err := h.Router.Run("wg", "set", "wg0", "peer", ownPublic,
-			"allowed-ips", fmt.Sprintf("%s/32,%s/128", host.IPv4, host.IPv6)); err != nil {
+			"endpoint", fmt.Sprintf("203.0.113.%d:%d", 130+4*i, port), "allowed-ips", fmt.Sprintf("%s/32,%s/128", host.IPv4, host.IPv6)); err != nil {
 			return nil, err
 		}
 		h.Hosts = append(h.Hosts, host)
