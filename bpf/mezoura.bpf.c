@@ -1,11 +1,11 @@
-//go:build ignore
-// SPDX-License-Identifier: GPL-2.0-only
+// go:build ignore
+//  SPDX-License-Identifier: GPL-2.0-only
 /*
  * The classifier: counts a packet between a LAN host and the internet under the host's address.
  *
  *  1. Find the IP header behind Ethernet and up to two tags; leave what is not IP.
- *  2. Leave the packet if the far address is not on the internet: one byte tells for most addresses, for
- *     the others the prefixes that begin with it.
+ *  2. Leave the packet if the far address is not on the internet: one byte tells for most
+ * addresses, for the others the prefixes that begin with it.
  *  3. Hash the near address and its MAC, look at two rows of this CPU's area.
  *  4. A row with the key: add. That is nearly every packet, and one cache line.
  *  5. A free row: find the network by prefix; take the row.
@@ -19,19 +19,20 @@
  * longer in use, so that readers need no lock; the daemon then folds the counts of the half
  * that rests into its book, clears it, and writes into it the keys that shall have rows next time.
  *
- * The verdict is always TC_ACT_UNSPEC: other programs and filters run as if this one were not there.
- * No atomics, no calls of functions, no BTF, no loop that an old verifier cannot see the end of.
+ * The verdict is always TC_ACT_UNSPEC: other programs and filters run as if this one were not
+ * there. No atomics, no calls of functions, no BTF, no loop that an old verifier cannot see the end
+ * of.
  */
 #include "mezoura.bpf.h"
 #include "parse.h"
 
 #define TC_ACT_UNSPEC (-1)
 
-#define NULL         ((void *)0)
-#define likely(c)    __builtin_expect(!!(c), 1)
-#define unlikely(c)  __builtin_expect(!!(c), 0)
-#define barrier()    asm volatile("" ::: "memory")
-#define opaque(v)    asm volatile("" : "+r"(v)) /* clang knows nothing of v any more */
+#define NULL	    ((void *)0)
+#define likely(c)   __builtin_expect(!!(c), 1)
+#define unlikely(c) __builtin_expect(!!(c), 0)
+#define barrier()   asm volatile("" ::: "memory")
+#define opaque(v)   asm volatile("" : "+r"(v)) /* clang knows nothing of v any more */
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define TAG_GROUP_BIT 0x01u /* of a MAC, in tag[0] */
@@ -47,17 +48,17 @@ struct variant {
 };
 
 /*
- * Load-time constants: the loader replaces these immediates (load.go), which costs less than reading a
- * variable and leaves the verifier nothing to follow. For arithmetic that must not be folded, constant()
- * hides the value from clang.
+ * Load-time constants: the loader replaces these immediates (load.go), which costs less than
+ * reading a variable and leaves the verifier nothing to follow. For arithmetic that must not be
+ * folded, constant() hides the value from clang.
  */
-#define MULTIPLIER(n)  (0x6d7a0001u + 2 * (n)) /* n: 0..5 */
-#define CONST_SEGMENT  0x6d7a0101
-#define CONST_AREA     0x6d7a0102 /* rows of an area */
-#define CONST_ROWS     0x6d7a0103 /* all rows */
-#define CONST_SHIFT    0x6d7a0104 /* 32 - log2(slots) */
-#define CONST_TAG4     0x6d7a0105 /* tag[1] of the segment and IPv4, without a MAC */
-#define CONST_TAG6     0x6d7a0106 /* and IPv6 */
+#define MULTIPLIER(n) (0x6d7a0001u + 2 * (n)) /* n: 0..5 */
+#define CONST_SEGMENT 0x6d7a0101
+#define CONST_AREA    0x6d7a0102 /* rows of an area */
+#define CONST_ROWS    0x6d7a0103 /* all rows */
+#define CONST_SHIFT   0x6d7a0104 /* 32 - log2(slots) */
+#define CONST_TAG4    0x6d7a0105 /* tag[1] of the segment and IPv4, without a MAC */
+#define CONST_TAG6    0x6d7a0106 /* and IPv6 */
 
 #define constant(c)                                                                                \
 	({                                                                                         \
@@ -65,18 +66,20 @@ struct variant {
 		asm("%0 = " #c : "=r"(c_));                                                        \
 		c_;                                                                                \
 	})
-#define CONSTANT(c) CONSTANT_(c)
+#define CONSTANT(c)  CONSTANT_(c)
 #define CONSTANT_(c) constant(c)
 
 /*
- * One value: half x CPU x (reasons, slots). bounds: size set at load, clamped before use. who writes: in
- * the half in use, the CPU whose area it is; in the half that rests, the daemon through mmap.
+ * One value: half x CPU x (reasons, slots). bounds: size set at load, clamped before use. who
+ * writes: in the half in use, the CPU whose area it is; in the half that rests, the daemon through
+ * mmap.
  */
 struct row rows[16] SEC(".data.rows");
 
 /*
- * key: address and CPU. value: its counts. bounds: max_entries is set at load; memory is taken by the
- * entry. who writes: in the half in use, the CPU in the key; the half that rests is emptied by the daemon.
+ * key: address and CPU. value: its counts. bounds: max_entries is set at load; memory is taken by
+ * the entry. who writes: in the half in use, the CPU in the key; the half that rests is emptied by
+ * the daemon.
  */
 struct overflow {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -89,8 +92,9 @@ struct overflow overflow0 SEC(".maps");
 struct overflow overflow1 SEC(".maps");
 
 /*
- * key: segment, VLAN and watched prefix. value: number of the network. bounds: each prefix stands for its VLAN,
- * for all VLANs and for all segments, in both rules. who writes: the daemon, the rules not in force.
+ * key: segment, VLAN and watched prefix. value: number of the network. bounds: each prefix stands
+ * for its VLAN, for all VLANs and for all segments, in both rules. who writes: the daemon, the
+ * rules not in force.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -126,9 +130,9 @@ INLINE void add(struct __sk_buff *skb, struct account *a, const struct frame *f,
 		__u16 port = skb->ifindex;
 
 		/*
-		 * A frame to a MAC that the bridge does not know leaves by every port, one copy after
-		 * the other on this CPU. So, a download by another port than the last: the same
-		 * packet once more is a copy, another packet is a host that has moved.
+		 * A frame to a MAC that the bridge does not know leaves by every port, one copy
+		 * after the other on this CPU. So, a download by another port than the last: the
+		 * same packet once more is a copy, another packet is a host that has moved.
 		 */
 		if (unlikely(a->port != port)) {
 			if (a->port && a->print == f->print &&
@@ -217,7 +221,7 @@ INLINE int internal(const struct address *far, __u8 first, __u8 family)
 	return 0;
 }
 
-#define OF_NOBODY        (-2) /* in no watched prefix */
+#define OF_NOBODY	 (-2) /* in no watched prefix */
 #define OF_OTHER_SEGMENT (-1) /* in a prefix that is counted where that network is */
 
 /* The network of the near address, or one of the two above. Only new addresses come here. */
@@ -283,9 +287,10 @@ INLINE struct account *overflow_account(const struct overflow_key *k, __u32 half
 	return bpf_map_lookup_elem(&overflow0, k);
 }
 
-/* Steps 3 to 6. NULL for what is not to be counted. near_first is the first byte of the near address. */
-INLINE struct account *account_of(const struct address *near, __u8 near_first, const struct frame *f,
-				  __u8 family, struct variant v)
+/* Steps 3 to 6. NULL for what is not to be counted. near_first is the first byte of the near
+ * address. */
+INLINE struct account *account_of(const struct address *near, __u8 near_first,
+				  const struct frame *f, __u8 family, struct variant v)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	__u32 first = control.header.first;
@@ -360,8 +365,9 @@ unattributed:
 }
 
 /*
- * Fingerprints: what changes from packet to packet of one flow. IP's ID, and TCP's numbers or UDP's length,
- * checksum and first data. IPv6 has no ID, and its extension headers are taken for what they are not.
+ * Fingerprints: what changes from packet to packet of one flow. IP's ID, and TCP's numbers or UDP's
+ * length, checksum and first data. IPv6 has no ID, and its extension headers are taken for what
+ * they are not.
  */
 #define PRINT4_SIZE 32
 #define PRINT6_SIZE 52
@@ -430,8 +436,9 @@ INLINE struct account *account6(struct frame *f, const void *ip, const void *end
 }
 
 /*
- * Finds the IP header behind tags: f->head, and the ethertype or 0 for what is not IP or ends too early. Here come
- * frames with a tag, and those whose headers are not where a program can reach them.
+ * Finds the IP header behind tags: f->head, and the ethertype or 0 for what is not IP or ends too
+ * early. Here come frames with a tag, and those whose headers are not where a program can reach
+ * them.
  */
 INLINE __u16 locate(struct __sk_buff *skb, struct frame *f, struct variant v)
 {
@@ -451,7 +458,9 @@ INLINE __u16 locate(struct __sk_buff *skb, struct frame *f, struct variant v)
 		if (data + 1 > end)
 			return 0;
 		version = *(const __u8 *)data >> 4;
-		return version == 4 ? bpf_htons(ETH_P_IP) : version == 6 ? bpf_htons(ETH_P_IPV6) : 0;
+		return version == 4   ? bpf_htons(ETH_P_IP)
+		       : version == 6 ? bpf_htons(ETH_P_IPV6)
+				      : 0;
 	}
 	if (data + ETH_SIZE > end)
 		return 0;
@@ -534,9 +543,10 @@ INLINE __u64 expected_row(const word *near, __u32 tag0, __u32 tag1, __u32 cpu, _
 }
 
 /*
- * The same for nearly all packets, and nothing else: an Ethernet frame with no tag in it, not a super-packet,
- * of a host that has the row which its hash names. Returns 0, and has done nothing, for all others. Few values
- * are alive at a time; what was loaded is loaded again rather than kept on the stack.
+ * The same for nearly all packets, and nothing else: an Ethernet frame with no tag in it, not a
+ * super-packet, of a host that has the row which its hash names. Returns 0, and has done nothing,
+ * for all others. Few values are alive at a time; what was loaded is loaded again rather than kept
+ * on the stack.
  */
 INLINE int count_known(struct __sk_buff *skb, struct variant v)
 {

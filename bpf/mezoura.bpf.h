@@ -18,8 +18,8 @@
 #define MAX_NETWORKS 64
 #define MAX_SEGMENTS 64
 #define MAX_PREFIXES 128 /* of each family, local and not-internet separately */
-#define MAX_VLANS    16  /* of one segment */
-#define NAME_SIZE    32  /* of a network, with at least one 0 at the end */
+#define MAX_VLANS    16	 /* of one segment */
+#define NAME_SIZE    32	 /* of a network, with at least one 0 at the end */
 
 #define FAMILY_IPV4 4
 #define FAMILY_IPV6 6
@@ -91,11 +91,11 @@ struct check6 {
 /* Key of the watched prefixes; what is matched exactly comes first. 28 bytes. */
 struct local_key {
 	__u32 prefixlen; /* of all below, in bits */
-	__u8 rules;      /* which of the two this is of */
-	__u8 segment;    /* or SEGMENT_ANY */
-	__u16 vlan;      /* of the network there, or VLAN_ANY */
+	__u8 rules;	 /* which of the two this is of */
+	__u8 segment;	 /* or SEGMENT_ANY */
+	__u16 vlan;	 /* of the network there, or VLAN_ANY */
 	__u32 family;
-	__u32 addr[4];   /* as in struct key: an IPv4 prefix has 96 bits of 0 in front */
+	__u32 addr[4]; /* as in struct key: an IPv4 prefix has 96 bits of 0 in front */
 };
 
 #define SEGMENT_ANY 0xff
@@ -120,30 +120,31 @@ struct rules {
 struct header {
 	__u32 magic;
 	__u32 version;
-	__u32 cpus;          /* areas in each half of the rows */
-	__u32 slots;         /* hosts' rows in an area, a power of two */
-	__u32 reasons;       /* rows for reasons, in front of them */
-	__u32 row_size;      /* and where things are in a row: */
-	__u32 key_offset;    /* 24 bytes, as struct key */
+	__u32 cpus;	  /* areas in each half of the rows */
+	__u32 slots;	  /* hosts' rows in an area, a power of two */
+	__u32 reasons;	  /* rows for reasons, in front of them */
+	__u32 row_size;	  /* and where things are in a row: */
+	__u32 key_offset; /* 24 bytes, as struct key */
 	__u32 account_offset;
-	__u32 account_size;  /* value size of the overflow tables */
+	__u32 account_size;   /* value size of the overflow tables */
 	__u32 network_offset; /* from here on: within struct account */
 	__u32 seen_offset;
 	__u32 upload_offset;
 	__u32 download_offset;
 	__u32 overflow_cpu_offset; /* within struct overflow_key, behind the key */
-	__u32 multiplier[6]; /* of the hash; odd, random for each table */
-	__u32 networks_offset; /* within struct control: MAX_NETWORKS names */
-	__u32 generation;    /* counts up; for the daemon: its low bit names the half in use */
-	__u32 clock;         /* seconds since boot, low 16 bits used; the daemon advances it */
-	__u32 rules;         /* which of the two is in force */
-	__u32 first;         /* the first CPU's first host row in the half in use */
+	__u32 multiplier[6];	   /* of the hash; odd, random for each table */
+	__u32 networks_offset;	   /* within struct control: MAX_NETWORKS names */
+	__u32 generation; /* counts up; for the daemon: its low bit names the half in use */
+	__u32 clock;	  /* seconds since boot, low 16 bits used; the daemon advances it */
+	__u32 rules;	  /* which of the two is in force */
+	__u32 first;	  /* the first CPU's first host row in the half in use */
 	__u32 reserved[7];
 };
 
 /*
- * suspect: 0 for a first byte of which all addresses are on the internet, whichever rules are in force.
- * It is all that most packets need; what changes it goes through a state where both rules' bytes are suspect.
+ * suspect: 0 for a first byte of which all addresses are on the internet, whichever rules are in
+ * force. It is all that most packets need; what changes it goes through a state where both rules'
+ * bytes are suspect.
  */
 struct control {
 	struct header header;

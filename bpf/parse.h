@@ -26,14 +26,15 @@
 
 #define HEADERS_MAX (ETH_SIZE + 2 * VLAN_SIZE + IP6_SIZE)
 
-#define VLAN_ID(tci) ((tci) & 0x0fff)
+#define VLAN_ID(tci) ((tci)&0x0fff)
 
 typedef __u16 half __attribute__((may_alias));
 typedef __u32 word __attribute__((may_alias));
 
 /*
- * The bounds of what a program may load directly. In assembler, since clang would otherwise move one
- * of them through a 32-bit register, and the verifier would no longer know it for a packet pointer.
+ * The bounds of what a program may load directly. In assembler, since clang would otherwise move
+ * one of them through a 32-bit register, and the verifier would no longer know it for a packet
+ * pointer.
  */
 #define CTX_POINTER(skb, field)                                                                    \
 	({                                                                                         \
@@ -44,7 +45,7 @@ typedef __u32 word __attribute__((may_alias));
 		p_;                                                                                \
 	})
 #define packet_start(skb) CTX_POINTER(skb, data)
-#define packet_end(skb)   CTX_POINTER(skb, data_end)
+#define packet_end(skb)	  CTX_POINTER(skb, data_end)
 
 INLINE __u32 join(__u16 first, __u16 second)
 {
@@ -97,8 +98,8 @@ INLINE __u8 first_byte(__u32 w)
 }
 
 /*
- * Bytes of headers in front of the payload, from `at`, where an IP header of `family` is. Walks IPv4
- * options, IPv6 extension headers and one IP in another. Only super-packets come here.
+ * Bytes of headers in front of the payload, from `at`, where an IP header of `family` is. Walks
+ * IPv4 options, IPv6 extension headers and one IP in another. Only super-packets come here.
  */
 INLINE __u32 headers_size(struct __sk_buff *skb, __u32 at, __u8 family)
 {
