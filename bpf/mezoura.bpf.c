@@ -1,5 +1,5 @@
-// go:build ignore
-//  SPDX-License-Identifier: GPL-2.0-only
+//go:build ignore
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The classifier: counts a packet between a LAN host and the internet under the host's address.
  *
