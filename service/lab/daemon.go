@@ -202,10 +202,14 @@ func (d *Daemon) Ready(ctx context.Context, devices ...string) error {
 	}
 }
 
-// Invoke runs the daemon's binary with a command of its own, such as -detach, on the same places, and returns what it
-// printed.
+// Ask runs a subcommand that asks the running daemon over ubus, such as stats, and returns what it printed.
+func (s *Setup) Ask(subcommand string, args ...string) (string, error) {
+	return s.Invoke(append([]string{subcommand, "-ubus-socket", s.Ubus}, args...)...)
+}
+
+// Invoke runs the daemon's binary to its end, and returns what it printed.
 func (s *Setup) Invoke(args ...string) (string, error) {
-	cmd := s.command(append(args, s.places()...)...)
+	cmd := s.command(args...)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := s.Namespace.Start(cmd); err != nil {
@@ -221,7 +225,7 @@ func (s *Setup) Invoke(args ...string) (string, error) {
 
 // Detach runs `mezoura -detach`.
 func (s *Setup) Detach() error {
-	_, err := s.Invoke("-detach")
+	_, err := s.Invoke(append([]string{"-detach"}, s.places()...)...)
 	return err
 }
 

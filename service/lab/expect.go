@@ -52,10 +52,19 @@ func Expect(hosts []*Host, meters []*Meter) ([]Expectation, error) {
 func (r *Report) Differences(list []Expectation) []string {
 	var wrong []string
 	var total Counts
+	type row struct {
+		identity, network string
+		family            Family
+	}
+	rowOf := func(e Expectation) row { return row{e.Host.identity(e.Family), e.Host.Network.Device, e.Family} }
+	sums := map[row]Counts{} // machines that share a row
 	for _, e := range list {
 		total = total.Add(e.Counts)
-		if got := r.Host(e.Host, e.Family); got != e.Counts {
-			wrong = append(wrong, fmt.Sprintf("%s %s on %s: counted %s, sent %s", e.Host.Name, e.Family, e.Host.Network.Device, got, e.Counts))
+		sums[rowOf(e)] = sums[rowOf(e)].Add(e.Counts)
+	}
+	for _, e := range list {
+		if got, want := r.Host(e.Host, e.Family), sums[rowOf(e)]; got != want {
+			wrong = append(wrong, fmt.Sprintf("%s %s on %s: counted %s, sent %s", e.Host.Name, e.Family, e.Host.Network.Device, got, want))
 		}
 	}
 	if got := r.Counts(); got != total {

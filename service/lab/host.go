@@ -80,14 +80,33 @@ func (r *Router) Plug(name, port, bridge string) (*Wire, error) {
 	}
 	r.ports++
 	w := &Wire{Namespace: n, Device: "eth0", Port: port, MAC: fmt.Sprintf("00:16:3e:%02x:01:%02x", r.index, r.ports)}
-	lines := []string{fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %s", port, w.MAC, n.Path())}
+	return w, w.connect(r, bridge)
+}
+
+// connect makes the cable.
+func (w *Wire) connect(r *Router, bridge string) error {
+	lines := []string{fmt.Sprintf("link add %s type veth peer name %s address %s netns %s", w.Port, w.Device, w.MAC, w.Namespace.Path())}
 	if bridge != "" {
-		lines = append(lines, fmt.Sprintf("link set %s master %s", port, bridge))
+		lines = append(lines, fmt.Sprintf("link set %s master %s", w.Port, bridge))
 	}
-	if err := r.IP(append(lines, fmt.Sprintf("link set %s up", port))...); err != nil {
-		return nil, err
+	if err := r.IP(append(lines, fmt.Sprintf("link set %s up", w.Port))...); err != nil {
+		return err
 	}
-	return w, n.IP("link set eth0 up")
+	return w.IP(fmt.Sprintf("link set %s up", w.Device))
+}
+
+// Unplug removes the router's port, and with it the host's device.
+func (h *Host) Unplug() error {
+	return h.Network.router.IP("link del " + h.Port)
+}
+
+// Replug makes the port and the host's device again, as they were.
+func (h *Host) Replug(bridge string) error {
+	w := &Wire{Namespace: h.Namespace, Device: h.Device, Port: h.Port, MAC: h.MAC}
+	if err := w.connect(h.Network.router, bridge); err != nil {
+		return err
+	}
+	return h.configure()
 }
 
 // Host makes the machine at the end of a wire a host of the network, on the wire's device.
@@ -104,25 +123,31 @@ func (w *Network) HostOn(wire *Wire, device string) (*Host, error) {
 	four, six := w.Gateway4.As4(), w.Gateway6.As16()
 	four[3], six[15] = last, last
 	h.IPv4, h.IPv6 = netip.AddrFrom4(four), netip.AddrFrom16(six)
-	if err := h.IP(
-		fmt.Sprintf("link set %s up", device),
-		fmt.Sprintf("addr add %s/24 dev %s", h.IPv4, device),
-		fmt.Sprintf("addr add %s/64 dev %s nodad", h.IPv6, device)); err != nil {
+	if err := h.configure(); err != nil {
 		return nil, err
 	}
-	// A machine on several networks answers each from the address asked; routes of a second network come after the
-	// first's, and are chosen by source address.
-	table := 100 + w.index
-	if err := h.IP(
+	if err := h.IP(fmt.Sprintf("rule add from %s table %d", h.IPv4, h.table())); err != nil {
+		return nil, err
+	}
+	_, err := h.Run("ip", "-6", "rule", "add", "from", h.IPv6.String(), "table", fmt.Sprint(h.table()))
+	return h, err
+}
+
+// table is the number of the routing table for what the host sends from its address in this network. A machine on
+// several networks answers each from the address asked; the routes of a second network come after the first's.
+func (h *Host) table() int { return 100 + h.Network.index }
+
+// configure gives the device its addresses and routes.
+func (h *Host) configure() error {
+	w, device, table := h.Network, h.Device, h.table()
+	return h.IP(
+		fmt.Sprintf("link set %s up", device),
+		fmt.Sprintf("addr add %s/24 dev %s", h.IPv4, device),
+		fmt.Sprintf("addr add %s/64 dev %s nodad", h.IPv6, device),
 		fmt.Sprintf("route append default via %s dev %s metric %d", w.Gateway4, device, table),
 		fmt.Sprintf("route append default via %s dev %s metric %d", w.Gateway6, device, table),
 		fmt.Sprintf("route add default via %s dev %s table %d", w.Gateway4, device, table),
 		fmt.Sprintf("route add default via %s dev %s table %d", w.Gateway6, device, table),
 		fmt.Sprintf("route add %s dev %s table %d", w.Prefix4, device, table),
-		fmt.Sprintf("route add %s dev %s table %d", w.Prefix6, device, table),
-		fmt.Sprintf("rule add from %s table %d", h.IPv4, table)); err != nil {
-		return nil, err
-	}
-	_, err := h.Run("ip", "-6", "rule", "add", "from", h.IPv6.String(), "table", fmt.Sprint(table))
-	return h, err
+		fmt.Sprintf("route add %s dev %s table %d", w.Prefix6, device, table))
 }

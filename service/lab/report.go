@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sort"
 	"strconv"
@@ -178,19 +179,22 @@ func (r *Report) Counts(labels ...string) Counts {
 	return Counts{Download: one("download"), Upload: one("upload")}
 }
 
+// identity is the value of a host's label mac. On a raw IP device an IPv4 address is the host, and an IPv6 prefix of 64
+// bits, which several machines may share.
+func (h *Host) identity(f Family) string {
+	switch {
+	case h.MAC != "":
+		return strings.ToUpper(h.MAC)
+	case f == IPv4:
+		return h.IPv4.String()
+	default:
+		return netip.PrefixFrom(h.IPv6, 64).Masked().String()
+	}
+}
+
 // Host returns what was counted for a host in one family, in its own network.
 func (r *Report) Host(h *Host, f Family) Counts {
-	id := h.MAC
-	if id == "" {
-		id = h.Addr(f).String()
-	}
-	for _, s := range r.Samples {
-		if s.Name == "mezoura_host_bytes_total" && strings.EqualFold(s.Labels["mac"], id) {
-			id = s.Labels["mac"] // as it is written there
-			break
-		}
-	}
-	return r.Counts("mac", id, "network", h.Network.Device, "family", f.String())
+	return r.Counts("mac", h.identity(f), "network", h.Network.Device, "family", f.String())
 }
 
 // Unattributed returns the bytes counted for nobody, by reason; reasons without any are left out.
