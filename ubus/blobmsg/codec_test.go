@@ -61,7 +61,7 @@ func marshal(t testing.TB, v any) blobmsg.Table {
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	in := everything{Base: Base{-5}, On: true, I8: -100, I16: -3000, U8: 255, U16: 65535, U32: math.MaxUint32,
-		U64: math.MaxInt64, I: 1 << 40, F32: 0.5, F64: math.MaxFloat64, Text: "täxt",
+		U64: math.MaxInt64, I: math.MaxInt32, F32: 0.5, F64: math.MaxFloat64, Text: "täxt",
 		List: []inner{{netip.MustParseAddr("fd00::1"), 7}, {netip.MustParseAddr("192.0.2.1"), 8}},
 		Pair: [2]int{1, -1}, Map: map[string]string{"a": "b", "c": ""}, Any: "any",
 		Next: &inner{Addr: netip.MustParseAddr("::"), Bytes: 1}, Raw: marshal(t, map[string]any{"x": true}),
