@@ -3,10 +3,7 @@
 'require baseclass';
 'require mezoura.model as model';
 
-/*
- * Stacked areas over time: downloads above the axis, uploads below it, on one scale. They slide left between two polls, as an SVG of their
- * own, without repainting. Drawing asks the browser for no size.
- */
+/* Stacked areas over time: downloads above the axis, uploads below it. Between polls they slide left, an SVG of their own, unpainted. */
 
 const SPANS = [ 60, 120, 300 ];   /* seconds shown: more, as there is more to show */
 const GAP = 10;                   /* seconds without a poll that interrupt the areas */
@@ -32,7 +29,7 @@ function niceStep(value) {
 	return power * [ 1, 2, 5, 10 ].find(n => n * power >= value * 0.999);
 }
 
-/* Path through the samples from one to another index, in either direction: level at each, so it never goes beyond them. */
+/* Path from one to another sample, in either direction: level at each, so it never goes beyond them. */
 function edge(xs, ys, from, to) {
 	const step = (to > from) ? 1 : -1;
 	let path = round(xs[from]) + ' ' + round(ys[from]);
@@ -103,7 +100,7 @@ class Chart {
 		Object.assign(this, { times, layers, bits });
 		this.draw();
 
-		/* a reading by keyboard stays with its moment, one by pointer with its place */
+		/* a reading by keyboard stays with its moment */
 		if (this.reading >= 0)
 			this.read(this.reading - +(passed > 0 && !this.node.matches(':hover')));
 
@@ -130,7 +127,7 @@ class Chart {
 			return all.concat([ under.map((value, i) => value + layer[side][i]) ]);
 		}, [ new Float64Array(count) ]));
 
-		/* the axis lies where both sides fit; uploads have a seventh of the height at least */
+		/* the axis lies where both sides fit */
 		const [ above, below ] = edges.map(all => parts.reduce((most, [ from, to ]) =>
 			all[all.length - 1].slice(from, to + 1).reduce((a, b) => Math.max(a, b), most), bits ? 125 : 1000));
 		const factor = bits ? 8 : 1, step = niceStep(Math.max(above + below, above * 1.2) * factor / 4.5) / factor;

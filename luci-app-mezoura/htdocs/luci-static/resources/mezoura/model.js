@@ -2,10 +2,10 @@
 'use strict';
 'require baseclass';
 
-/* The pure part: what `mezoura stats` said in the last minutes, in words and files. Rates are bytes per second, totals bytes. */
+/* The pure part: what `mezoura stats` said in the last minutes, in words and files. Rates are bytes per second. */
 
-const SAMPLES = 160;      /* kept per host: a little over five minutes at one poll in two seconds */
-const SLOTS = 8;          /* colours, hence hosts with an area of their own in the chart */
+const SAMPLES = 160;      /* per host: over five minutes of polls */
+const SLOTS = 8;          /* colours, hence hosts with an area of their own */
 
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
@@ -31,7 +31,7 @@ function addressKey(ip) {
 	return '6' + parts.map(part => part.padStart(4, '0')).join('');
 }
 
-/* What a row shows of a host. The reply is not trusted to be whole: what is absent is zero. */
+/* What a row shows of a host. What is absent is zero. */
 function summarise(host, now) {
 	const addresses = L.toArray(host.addresses).filter(a => a?.ip);
 	const address = (addresses.find(a => !a.ip.includes(':')) || addresses[0])?.ip || '';
@@ -53,8 +53,8 @@ function summarise(host, now) {
 /* The hosts of the last replies. One owner, who pushes each reply once. */
 class Store {
 	constructor() {
-		this.times = new Float64Array(SAMPLES);       /* seconds of the browser's clock; 0: before the page was opened */
-		this.time = 0;                                /* seconds of the router's clock */
+		this.times = new Float64Array(SAMPLES);       /* the browser's clock; 0: nothing yet */
+		this.time = 0;                                /* the router's clock */
 		this.rows = new Map();
 		this.slots = Array(SLOTS).fill(null);
 	}
@@ -125,7 +125,7 @@ class Store {
 		ranked.slice(SLOTS).forEach(row => this.free(row));
 
 		for (const row of ranked.slice(0, SLOTS).filter(r => r.slot < 0)) {
-			/* tends to be the same colour each time the page is opened */
+			/* tends to be the same each time */
 			let slot = Array.from(row.key).reduce((hash, c) => (hash * 31 + c.charCodeAt(0)) % 8191, 7);
 
 			while (this.slots[slot % SLOTS])

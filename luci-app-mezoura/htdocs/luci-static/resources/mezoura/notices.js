@@ -69,7 +69,7 @@ class Notices {
 function reasons(status) {
 	const words = {
 		no_prefix: _('address of no watched network'), table_full: _('table full'), limit: _('too many devices'),
-		multicast: _('multicast'), malformed: _('unreadable packets'), other: _('other')
+		multicast: _('multicast'), malformed: _('unreadable packets')
 	};
 	const found = Object.entries(status?.unattributed || {})
 		.map(([ reason, { download, upload } ]) => [ words[reason] || reason, (download?.bytes || 0) + (upload?.bytes || 0) ])

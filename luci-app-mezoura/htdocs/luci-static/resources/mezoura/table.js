@@ -12,7 +12,7 @@ const columns = [
 	[ 'packets', _('Packets') ], [ 'lastSeen', _('Last seen') ]
 ].map(([ id, label ], i) => ({ id, label, number: i > 2, style: ' mz-' + id + (i > 2 ? ' mz-number' : '') }));
 
-const HOLD = 4000;        /* ms that rows stay where they are after the pointer moved over them */
+const HOLD = 4000;        /* ms that rows stay where they are while the pointer moves over them */
 
 const plain = (attributes, content) => E('button', Object.assign({ type: 'button', class: 'mz-plain' }, attributes), [ content ]);
 
@@ -156,7 +156,7 @@ class Detail {
 	}
 }
 
-/* options are the view's: how to sort, filter and count. changed() when they did; reset(row) if that is allowed. */
+/* options are the view's, changed() tells it; reset(row) if that is allowed. */
 class HostTable {
 	constructor({ options, changed, reset }) {
 		const search = _('Search name or address');
@@ -246,7 +246,6 @@ class HostTable {
 		this.store = store;
 		this.updateControls(store);
 
-		/* rows do not run away from under the pointer */
 		if (Date.now() - this.touched < HOLD) {
 			const places = new Map(this.keys.map((key, i) => [ key, i ]));
 			rows = rows.slice().sort((a, b) => (places.get(a.key) ?? 1e9) - (places.get(b.key) ?? 1e9));

@@ -2,11 +2,11 @@
 'use strict';
 'require baseclass';
 
-/* Finds out what the theme looks like, whichever it is: the ground the page lies on, light or dark, and the hue of links. See mezoura.css. */
+/* Finds out what the theme looks like: the page's ground, light or dark, the hue of links. See mezoura.css. */
 
 const channels = (color) => (color.match(/[\d.]+/g) || []).map(Number);
 
-/* [lightness 0..1, chroma, hue in degrees] of a colour as the browser computes it, in OKLCH */
+/* [lightness, chroma, hue in degrees] of a computed colour */
 function oklch(color) {
 	const [ r, g, b ] = channels(color).map(c => Math.pow(c / 255, 2.2));
 	const l = Math.cbrt(0.4122 * r + 0.5363 * g + 0.0514 * b);
@@ -40,7 +40,7 @@ function apply(root) {
 
 const once = (root) => window.requestAnimationFrame(() => root.isConnected && apply(root));
 
-/* Keeps root right while the theme switches between light and dark, and once its style sheets have arrived. */
+/* Keeps root right while the theme switches between light and dark. */
 function follow(root) {
 	new MutationObserver(() => once(root)).observe(document.documentElement, { attributes: true });
 	window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => once(root));

@@ -14,8 +14,8 @@ const callStats = rpc.declare({ object: 'mezoura', method: 'stats', params: [ 'o
 const callStatus = rpc.declare({ object: 'mezoura', method: 'status', reject: true });
 const callReset = rpc.declare({ object: 'mezoura', method: 'reset', params: [ 'host' ], reject: true });
 
-const INTERVAL = 2;          /* seconds between two polls */
-const STATUS_EVERY = 15;     /* polls between two looks at the daemon's own state */
+const INTERVAL = 2;          /* seconds between polls */
+const STATUS_EVERY = 15;     /* polls between looks at the daemon's own state */
 
 /* A reply is what fits into one ubus message: hundreds of hosts. The rest is asked for. */
 function fetchStats(reply) {
@@ -108,9 +108,9 @@ return view.extend({
 				class: 'cbi-input-select', 'aria-label': _('Unit of rates'),
 				change: (ev) => { options.bytes = !!ev.target.selectedIndex; model.remember(options); this.paint(); }
 			}, [ _('Bits'), _('Bytes') ].map((label, i) => E('option', { selected: (i == +options.bytes) || null }, [ label ]))),
-			button(_('CSV'), _('Download the devices shown, for a spreadsheet'), () => save('.csv', 'text/csv', model.toCSV(table.rows))),
-			button(_('JSON'), _('Download the devices shown, as the daemon reports them'), () => save('.json', 'application/json', model.toJSON(this.store.time, table.rows))),
-			this.writable ? button(_('Reset totals…'), _('Start counting from zero'), () => this.confirmReset(), 'cbi-button-reset mz-reset') : ''
+			button(_('CSV'), _('Download the devices shown'), () => save('.csv', 'text/csv', model.toCSV(table.rows))),
+			button(_('JSON'), _('Download the devices shown'), () => save('.json', 'application/json', model.toJSON(this.store.time, table.rows))),
+			this.writable ? button(_('Reset totals…'), null, () => this.confirmReset(), 'cbi-button-reset mz-reset') : ''
 		]);
 	},
 
@@ -152,7 +152,7 @@ return view.extend({
 	paintLegend() {
 		const layers = this.layers.slice().sort(model.byRate);
 
-		this.legend.replaceChildren(...layers.map(layer => E('li', { class: 'mz-slot-' + layer.slot + (layer.down + layer.up ? '' : ' mz-idle'), 'data-key': layer.key }, [
+		this.legend.replaceChildren(...layers.map(layer => E('li', { class: 'mz-slot-' + layer.slot, 'data-key': layer.key }, [
 			E('i', { class: 'mz-swatch' }), E('bdi', [ this.layerName(layer) ]), E('span', [ model.formatRates(layer.down, layer.up, !this.options.bytes) ])
 		])));
 	},

@@ -17,7 +17,7 @@ return baseclass.extend({
 
 	render({ stats, failure }) {
 		const store = new model.Store(), bits = !model.recall().bytes, content = [];
-		const rate = (arrow, label, value) => E('span', { class: 'mz-number', 'aria-label': label + ' ' + model.formatRate(value, bits) }, [ arrow + model.formatRate(value, bits) ]);
+		const rate = (arrow, value) => E('span', { class: 'mz-number' }, [ arrow + model.formatRate(value, bits) ]);
 		const words = (text) => content.push(E('em', { class: 'mz-wide' }, [ text ]));
 
 		if (failure == 'denied')
@@ -31,7 +31,7 @@ return baseclass.extend({
 			content.push(
 				E('bdi', { title: row.address }, [ row.name ]),
 				E('div', { class: 'mz-bar' }, [ E('i', { style: 'width:' + 100 * (row.down + row.up) / (rows[0].down + rows[0].up) + '%' }) ]),
-				rate('↓ ', _('Down now'), row.down), rate('↑ ', _('Up now'), row.up));
+				rate('↓ ', row.down), rate('↑ ', row.up));
 
 		if (failure)
 			words((failure == 'stopped') ? _('Mezoura is not running') : _('Mezoura did not answer'));
