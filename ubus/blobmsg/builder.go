@@ -204,15 +204,30 @@ func appendName(dst []byte, name string) []byte {
 
 // integer writes an integer of the width of t.
 func (b *Builder) integer(t Type, head string, n int64) {
-	if !b.startEncoded(t, head, t.size()) {
+	if b.startEncoded(t, head, t.size()) {
+		b.number(t.size(), n)
+	}
+}
+
+// fixed writes an integer of that many bytes after what comes before it.
+func (b *Builder) fixed(before string, size int, n int64) {
+	if b.err != nil {
 		return
 	}
-	switch t {
-	case Int8:
+	if need := len(before) + 8; cap(b.buf)-len(b.buf) < need {
+		b.grow(need)
+	}
+	b.buf = append(b.buf, before...)
+	b.number(size, n)
+}
+
+func (b *Builder) number(size int, n int64) {
+	switch size {
+	case 1:
 		b.buf = append(b.buf, byte(n), 0, 0, 0)
-	case Int16:
+	case 2:
 		b.buf = append(b.buf, byte(n>>8), byte(n), 0, 0)
-	case Int32:
+	case 4:
 		b.buf = binary.BigEndian.AppendUint32(b.buf, uint32(n))
 	default:
 		b.buf = binary.BigEndian.AppendUint64(b.buf, uint64(n))

@@ -241,7 +241,17 @@ func (e *encoder) structFields(v reflect.Value, info *typeInfo) {
 		if !ok || f.omitEmpty && fv.IsZero() {
 			continue
 		}
-		e.value(f.head, fv, f.info)
+		if f.fixed == "" {
+			e.value(f.head, fv, f.info)
+			continue
+		}
+		var n int64
+		if f.info.kind != reflect.Bool {
+			n = fv.Int()
+		} else if fv.Bool() {
+			n = 1
+		}
+		e.b.fixed(f.fixed, f.size, n)
 	}
 }
 

@@ -21,6 +21,8 @@ type typeInfo struct {
 type field struct {
 	name      string
 	head      string // the name as it is on the wire
+	fixed     string // for a value of fixed size: all that comes before it
+	size      int    // of that value
 	at        int    // index, -1 if the field is reached through embedded structs
 	index     []int
 	omitEmpty bool
@@ -82,10 +84,36 @@ func (ts *types) fields(t reflect.Type) []field {
 		if len(f.Index) == 1 {
 			at = f.Index[0]
 		}
-		fields = append(fields, field{name: name, head: string(appendName(nil, clean(name))), at: at, index: f.Index,
-			omitEmpty: strings.Contains(","+options+",", ",omitempty,"), info: ts.of(f.Type)})
+		fd := field{name: name, head: string(appendName(nil, clean(name))), at: at, index: f.Index,
+			omitEmpty: strings.Contains(","+options+",", ",omitempty,"), info: ts.of(f.Type)}
+		if t := fixedType(fd.info); t != Unspec {
+			fd.size = t.size()
+			var b Builder
+			b.startEncoded(t, fd.head, fd.size)
+			fd.fixed = string(b.buf)
+		}
+		fields = append(fields, fd)
 	}
 	return fields
+}
+
+// fixedType is the type on the wire of every value of a Go type, Unspec where
+// it depends on the value or has no fixed size.
+func fixedType(info *typeInfo) Type {
+	if info.special {
+		return Unspec
+	}
+	switch info.kind {
+	case reflect.Bool, reflect.Int8:
+		return Int8
+	case reflect.Int16:
+		return Int16
+	case reflect.Int32:
+		return Int32
+	case reflect.Int64:
+		return Int64
+	}
+	return Unspec
 }
 
 func within(outer [][]int, index []int) bool {
