@@ -220,3 +220,31 @@ func (r *Report) Rows() []string {
 	sort.Strings(rows)
 	return rows
 }
+
+// Backwards lists the counters that are less than in an earlier report, or gone.
+func (r *Report) Backwards(earlier *Report) []string {
+	now := map[string]float64{}
+	for _, s := range r.Samples {
+		now[s.key()] = s.Value
+	}
+	var back []string
+	for _, s := range earlier.Samples {
+		if !strings.HasSuffix(s.Name, "_total") && !strings.HasPrefix(s.Name, "node_nat_traffic_") {
+			continue
+		}
+		if value, ok := now[s.key()]; !ok || value < s.Value {
+			back = append(back, fmt.Sprintf("%s from %.0f to %.0f", s.key(), s.Value, value))
+		}
+	}
+	return back
+}
+
+// key names a series.
+func (s MetricSample) key() string {
+	var pairs []string
+	for name, value := range s.Labels {
+		pairs = append(pairs, name+"="+strconv.Quote(value))
+	}
+	sort.Strings(pairs)
+	return s.Name + "{" + strings.Join(pairs, ",") + "}"
+}

@@ -161,8 +161,8 @@ type Background struct {
 	done chan error
 }
 
-// Start runs f in the background; f has to return soon after its channel closes.
-func Start(f func(stop <-chan struct{}) error) *Background {
+// InBackground runs f until Stop; f has to return soon after its channel closes.
+func InBackground(f func(stop <-chan struct{}) error) *Background {
 	b := &Background{stop: make(chan struct{}), done: make(chan error, 1)}
 	go func() { b.done <- f(b.stop) }()
 	return b
