@@ -13,8 +13,8 @@ const rules = {
 /* text from outside must never become markup: not by innerHTML, and not by E(name, attributes, string), which LuCI parses */
 const markup = [ 'error',
 	{ selector: 'AssignmentExpression[left.property.name=/^(innerHTML|outerHTML)$/]', message: 'Markup made of strings.' },
-	{ selector: 'CallExpression[callee.property.name=/^(insertAdjacentHTML|write)$/]', message: 'Markup made of strings.' },
-	{ selector: 'CallExpression[callee.name=E] > :matches(TemplateLiteral, BinaryExpression, Literal, CallExpression[callee.name=_]).arguments:nth-child(n+2)', message: 'E() takes text in an array.' } ];
+	{ selector: 'CallExpression[callee.property.name=/^(insertAdjacentHTML|writeln)$/]', message: 'Markup made of strings.' },
+	{ selector: 'CallExpression[callee.name=E] > :matches(TemplateLiteral, BinaryExpression, Literal, CallExpression[callee.name=_]):not(:first-child).arguments', message: 'E() takes text in an array.' } ];
 
 export default [
 	{ ignores: [ '**/node_modules/**' ] },

@@ -111,7 +111,7 @@ export class FakeDaemon {
 		const offset = args.offset ?? 0;
 
 		return {
-			time: this.time, uptime: this.time - this.started, total: this.hosts.length,
+			time: this.time, uptime: this.time - this.started, total: this.hosts.length, ...(offset + this.pageSize < this.hosts.length ? { listing: 1 } : {}),
 			hosts: this.hosts.slice(offset, offset + this.pageSize).map(h => this.host(h)),
 			unattributed: { download: { bytes: 48230011, packets: 51234, rate: 0 }, upload: { bytes: 1203344, packets: 8123, rate: 0 } }
 		};
