@@ -365,7 +365,7 @@ func TestSizes(t *testing.T) {
 			if err != nil || len(got.Text("s")) != n {
 				t.Errorf("answer of %d: got %d, %v", n, len(got.Text("s")), err)
 			}
-			got, err = c.Call(background, "test.echo", "nothing", map[string]string{"s": strings.Repeat("x", n)})
+			_, err = c.Call(background, "test.echo", "nothing", map[string]string{"s": strings.Repeat("x", n)})
 			if err != nil {
 				t.Errorf("question of %d: %v", n, err)
 			}

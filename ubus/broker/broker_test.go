@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mezoura/mezoura/ubus"
-	"github.com/mezoura/mezoura/ubus/blobmsg"
 	"github.com/mezoura/mezoura/ubus/broker"
 	"github.com/mezoura/mezoura/ubus/internal/proto"
 )
@@ -54,7 +52,7 @@ type raw struct {
 	id uint32
 }
 
-func connect(t testing.TB, b *broker.Broker) *raw {
+func connect(t testing.TB, b interface{ Path() string }) *raw {
 	t.Helper()
 	sock, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: b.Path(), Net: "unix"})
 	if err != nil {
@@ -183,90 +181,6 @@ func TestSocket(t *testing.T) {
 	}
 	if err := b.Close(); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestProtocol asks what clients ask seldom or never, and compares with what
-// ubusd's sources say.
-func TestProtocol(t *testing.T) {
-	t.Parallel()
-	b := start(t, broker.Options{})
-	c, other := connect(t, b), connect(t, b)
-	if c.id == other.id {
-		t.Error("two clients with one id")
-	}
-	id := func(attr int, v uint32) func(*proto.Writer) {
-		return func(w *proto.Writer) { w.Uint32(attr, v) }
-	}
-	ids := func(attr1 int, v1 uint32, attr2 int, v2 uint32) func(*proto.Writer) {
-		return func(w *proto.Writer) { w.Uint32(attr1, v1); w.Uint32(attr2, v2) }
-	}
-	status, data := c.ask(proto.AddObject, 1, func(w *proto.Writer) {
-		w.Text(proto.AttrObjPath, "proto")
-		w.Bytes(proto.AttrSignature, []byte("\x82\x00\x00\x08\x00\x01m\x00"))
-	})
-	if status != proto.OK || len(data) != 1 {
-		t.Fatalf("add: %d, %v", status, data)
-	}
-	obj, typ := data[0].Uint32(proto.AttrObjID), data[0].Uint32(proto.AttrObjType)
-	if obj < proto.FirstID || typ < proto.FirstID {
-		t.Errorf("ids %#x, %#x", obj, typ)
-	}
-	status, data = other.ask(proto.AddObject, 1, nil)
-	if status != proto.OK || len(data) != 1 || data[0].Has(proto.AttrObjType) {
-		t.Fatalf("add nameless: %d, %v", status, data)
-	}
-	nameless := data[0].Uint32(proto.AttrObjID)
-
-	tests := []struct {
-		name  string
-		typ   byte
-		build func(*proto.Writer)
-		want  int
-	}{
-		{"ping", proto.Ping, nil, proto.OK},
-		{"hello", proto.Hello, nil, proto.InvalidCommand},
-		{"monitor", proto.Monitor, nil, proto.InvalidCommand},
-		{"unknown type", 200, nil, proto.InvalidCommand},
-		{"lookup of nothing", proto.Lookup, func(w *proto.Writer) { w.Text(proto.AttrObjPath, "") }, proto.InvalidArgument},
-		{"lookup of none", proto.Lookup, func(w *proto.Writer) { w.Text(proto.AttrObjPath, "x") }, proto.NotFound},
-		{"path taken", proto.AddObject, func(w *proto.Writer) { w.Text(proto.AttrObjPath, "proto") }, proto.InvalidArgument},
-		{"type shared", proto.AddObject, ids(proto.AttrObjType, typ, proto.AttrUnspec, 0), proto.OK},
-		{"invoke nothing", proto.Invoke, nil, proto.InvalidArgument},
-		{"invoke none", proto.Invoke, func(w *proto.Writer) { w.Uint32(proto.AttrObjID, 5000); w.Text(proto.AttrMethod, "m") }, proto.NotFound},
-		{"invoke event object", proto.Invoke, func(w *proto.Writer) { w.Uint32(proto.AttrObjID, 1); w.Text(proto.AttrMethod, "x") }, proto.InvalidCommand},
-		{"send without data", proto.Invoke, func(w *proto.Writer) { w.Uint32(proto.AttrObjID, 1); w.Text(proto.AttrMethod, "send") }, proto.InvalidArgument},
-		{"invoke monitor object", proto.Invoke, func(w *proto.Writer) { w.Uint32(proto.AttrObjID, 3); w.Text(proto.AttrMethod, "x") }, proto.MethodNotFound},
-		{"query access", proto.Invoke, func(w *proto.Writer) { w.Uint32(proto.AttrObjID, 2); w.Text(proto.AttrMethod, "query") }, proto.OK},
-		{"remove nothing", proto.RemoveObject, nil, proto.InvalidArgument},
-		{"remove none", proto.RemoveObject, id(proto.AttrObjID, 5000), proto.NotFound},
-		{"remove another's", proto.RemoveObject, id(proto.AttrObjID, nameless), proto.PermissionDenied},
-		{"remove the broker's", proto.RemoveObject, id(proto.AttrObjID, 1), proto.PermissionDenied},
-		{"subscribe nothing", proto.Subscribe, id(proto.AttrObjID, obj), proto.InvalidArgument},
-		{"subscribe to none", proto.Subscribe, ids(proto.AttrObjID, obj, proto.AttrTarget, 5000), proto.NotFound},
-		{"subscribe another", proto.Subscribe, ids(proto.AttrObjID, nameless, proto.AttrTarget, obj), proto.InvalidArgument},
-		{"subscribe to own", proto.Subscribe, ids(proto.AttrObjID, obj, proto.AttrTarget, obj), proto.InvalidArgument},
-		{"subscribe", proto.Subscribe, ids(proto.AttrObjID, obj, proto.AttrTarget, nameless), proto.OK},
-		{"unsubscribe", proto.Unsubscribe, ids(proto.AttrObjID, obj, proto.AttrTarget, nameless), proto.OK},
-		{"unsubscribe twice", proto.Unsubscribe, ids(proto.AttrObjID, obj, proto.AttrTarget, nameless), proto.NotFound},
-		{"notify nothing", proto.Notify, nil, proto.InvalidArgument},
-		{"notify none", proto.Notify, func(w *proto.Writer) { w.Uint32(proto.AttrObjID, 5000); w.Text(proto.AttrMethod, "m") }, proto.NotFound},
-		{"notify for another", proto.Notify, func(w *proto.Writer) { w.Uint32(proto.AttrObjID, nameless); w.Text(proto.AttrMethod, "m") }, proto.PermissionDenied},
-		{"notify", proto.Notify, func(w *proto.Writer) { w.Uint32(proto.AttrObjID, obj); w.Text(proto.AttrMethod, "m") }, proto.OK},
-		{"remove", proto.RemoveObject, id(proto.AttrObjID, obj), proto.OK},
-	}
-	for i, tt := range tests {
-		if got, _ := c.ask(tt.typ, uint16(100+i), tt.build); got != tt.want {
-			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
-		}
-	}
-	// An answer for somebody who is not there, or from somebody who was not asked, is dropped.
-	c.send(frame(proto.Header{Type: proto.Data, Seq: 1, Peer: other.id}, func(w *proto.Writer) {
-		w.Uint32(proto.AttrObjID, nameless)
-		w.Bytes(proto.AttrData, nil)
-	}))
-	if status, data := other.ask(proto.Ping, 9, nil); status != 0 || len(data) != 1 {
-		t.Errorf("ping: %d, %v", status, data)
 	}
 }
 
@@ -459,105 +373,6 @@ func TestDescriptors(t *testing.T) {
 		if _, err := r.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("somebody keeps the descriptor: %v", err)
 		}
-	}
-}
-
-// TestAccess serves clients that are neither root nor the broker's own user.
-func TestAccess(t *testing.T) {
-	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can be another user")
-	}
-	var mu sync.Mutex
-	allowed := map[string]bool{"0 open m": true, "0 guest.event ": false, "4 fine.event ": true, "1 theirs ": true, "2 open ": true}
-	asked := make(map[string]bool)
-	b := start(t, broker.Options{Mode: 0o666, Allow: func(who broker.Cred, access broker.Access, name, method string) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		request := fmt.Sprintf("%d %s %s", access, name, method)
-		asked[request] = true
-		return who.UID == 4711 && who.GID == 4712 && allowed[request]
-	}})
-	alive(t, b)
-	if len(asked) != 0 {
-		t.Errorf("asked about ourselves: %v", asked)
-	}
-	signature := func(w *proto.Writer) { w.Bytes(proto.AttrSignature, []byte("\x82\x00\x00\x08\x00\x01m\x00")) }
-	object := func(path string) func(*proto.Writer) {
-		return func(w *proto.Writer) { w.Text(proto.AttrObjPath, path); signature(w) }
-	}
-	root := connect(t, b)
-	ids := make(map[string]uint32)
-	for i, path := range []string{"open", "secret"} {
-		status, data := root.ask(proto.AddObject, uint16(i), object(path))
-		if status != 0 {
-			t.Fatal(status)
-		}
-		ids[path] = data[0].Uint32(proto.AttrObjID)
-	}
-	for _, dir := range []string{filepath.Dir(filepath.Dir(b.Path())), filepath.Dir(b.Path())} {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var guest *raw
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // not unlocked: a thread of another user must end
-		for _, call := range [][2]uintptr{{unix.SYS_SETRESGID, 4712}, {unix.SYS_SETRESUID, 4711}} {
-			if _, _, errno := unix.RawSyscall(call[0], call[1], call[1], call[1]); errno != 0 {
-				t.Error(errno)
-				return
-			}
-		}
-		guest = connect(t, b)
-	}()
-	<-done
-	if guest == nil {
-		t.FailNow()
-	}
-	call := func(object uint32, method, data string) func(*proto.Writer) {
-		return func(w *proto.Writer) {
-			w.Uint32(proto.AttrObjID, object)
-			w.Text(proto.AttrMethod, method)
-			w.Bytes(proto.AttrData, []byte(data))
-		}
-	}
-	event := func(name string) string {
-		data, err := blobmsg.Marshal(blobmsg.Fields{{"id", name}, {"data", blobmsg.Fields{}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(data.Bytes())
-	}
-	_, data := guest.ask(proto.AddObject, 1, nil) // nameless objects are anybody's
-	watcher := data[0].Uint32(proto.AttrObjID)
-	watch := func(target uint32) func(*proto.Writer) {
-		return func(w *proto.Writer) { w.Uint32(proto.AttrObjID, watcher); w.Uint32(proto.AttrTarget, target) }
-	}
-	for i, tt := range []struct {
-		name  string
-		typ   byte
-		build func(*proto.Writer)
-		want  int
-	}{
-		{"publish ours", proto.AddObject, object("ours"), proto.InvalidArgument},
-		{"publish theirs", proto.AddObject, object("theirs"), proto.OK},
-		{"call secret", proto.Invoke, call(ids["secret"], "m", ""), proto.PermissionDenied},
-		{"send", proto.Invoke, call(proto.ObjectEvent, "send", event("fine.event")), proto.OK},
-		{"send another", proto.Invoke, call(proto.ObjectEvent, "send", event("guest.event")), proto.PermissionDenied},
-		{"subscribe", proto.Subscribe, watch(ids["open"]), proto.OK},
-		{"subscribe to secret", proto.Subscribe, watch(ids["secret"]), proto.NotFound},
-		{"monitor", proto.Invoke, call(proto.ObjectMonitor, "add", ""), proto.PermissionDenied},
-	} {
-		if got, _ := guest.ask(tt.typ, uint16(10+i), tt.build); got != tt.want {
-			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
-		}
-	}
-	status, seen := guest.ask(proto.Lookup, 50, nil)
-	if status != 0 || len(seen) != 1 || seen[0].Text(proto.AttrObjPath) != "open" {
-		t.Errorf("sees %d objects, status %d", len(seen), status)
 	}
 }
 
