@@ -217,24 +217,25 @@ func (b *bridge) call(r request) reply {
 // traffic lets each host exchange data with the internet, the first the most.
 func (b *bridge) traffic(d time.Duration) error {
 	stop := make(chan struct{})
-	var streams []*lab.Background
+	time.AfterFunc(d, func() { close(stop) })
+	results := make(chan error)
+	n := 0
 	for i, h := range b.home.Hosts {
 		for _, f := range []lab.Family{lab.IPv4, lab.IPv6} {
 			s := lab.Stream{
 				Client: h.Namespace, From: h.Addr(f), Server: b.home.Internet.Namespace, Listen: b.home.Internet.Addr(f),
 				Upload: lab.Until, Download: lab.Until, Stop: stop, Pause: time.Duration(20*(i+1)*(i+1)) * time.Millisecond,
 			}
-			streams = append(streams, lab.Start(func(<-chan struct{}) error {
+			n++
+			go func() {
 				_, _, err := s.Run(context.Background())
-				return err
-			}))
+				results <- err
+			}()
 		}
 	}
-	time.Sleep(d)
-	close(stop)
 	var err error
-	for _, s := range streams {
-		err = errors.Join(err, s.Stop())
+	for range n {
+		err = errors.Join(err, <-results)
 	}
 	return err
 }
