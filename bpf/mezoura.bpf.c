@@ -118,6 +118,7 @@ struct frame {
 	__u32 extra;  /* bytes of a tag that is in metadata, not in the packet */
 	__u16 print;  /* fingerprint, 0 where nobody asks */
 	__u16 vlan;   /* outermost tag's ID, 0 none */
+	__u32 rules;  /* in force when it came: both of its sides are judged by the same */
 };
 
 INLINE void add(struct __sk_buff *skb, struct account *a, const struct frame *f, __u8 family,
@@ -136,7 +137,7 @@ INLINE void add(struct __sk_buff *skb, struct account *a, const struct frame *f,
 		 */
 		if (unlikely(a->port != port)) {
 			if (a->port && a->print == f->print &&
-			    a->seen == (__u16)control.header.clock)
+			    (__u16)((__u16)control.header.clock - a->seen) <= 1)
 				return;
 			a->port = port;
 		}
@@ -197,9 +198,9 @@ INLINE int inside6(const struct check6 *c, const __u32 *addr)
 }
 
 /* Is a far address with a suspect first byte not on the internet indeed? */
-INLINE int internal(const struct address *far, __u8 first, __u8 family)
+INLINE int internal(const struct address *far, __u8 first, __u8 family, __u32 rules)
 {
-	const struct rules *r = &control.rules[control.header.rules & 1];
+	const struct rules *r = &control.rules[rules & 1];
 	const struct run *run = family == FAMILY_IPV4 ? &r->run4[first] : &r->run6[first];
 	__u8 class = family == FAMILY_IPV4 ? r->class4[first] : r->class6[first];
 	__u64 at = run->first, count = run->count;
@@ -225,11 +226,11 @@ INLINE int internal(const struct address *far, __u8 first, __u8 family)
 #define OF_OTHER_SEGMENT (-1) /* in a prefix that is counted where that network is */
 
 /* The network of the near address, or one of the two above. Only new addresses come here. */
-INLINE int network_of(const struct address *near, __u16 vlan, __u8 family)
+INLINE int network_of(const struct address *near, __u16 vlan, __u8 family, __u32 rules)
 {
 	struct local_key k = {
 		.prefixlen = 8 * (sizeof(k) - sizeof(k.prefixlen)),
-		.rules = control.header.rules & 1,
+		.rules = rules & 1,
 		.segment = CONSTANT(CONST_SEGMENT),
 		.vlan = vlan,
 		.family = family,
@@ -248,9 +249,9 @@ INLINE int network_of(const struct address *near, __u16 vlan, __u8 family)
 }
 
 /* May a frame with this tag belong to a network of the segment? */
-INLINE int vlan_is_ours(__u16 vlan)
+INLINE int vlan_is_ours(__u16 vlan, __u32 rules)
 {
-	const struct rules *r = &control.rules[control.header.rules & 1];
+	const struct rules *r = &control.rules[rules & 1];
 	const struct segment *s = &r->segments[CONSTANT(CONST_SEGMENT) & (MAX_SEGMENTS - 1)];
 
 #pragma clang loop unroll(disable)
@@ -327,12 +328,12 @@ INLINE struct account *account_of(const struct address *near, __u8 near_first,
 			return a;
 	}
 
-	network = network_of(near, f->vlan, family);
+	network = network_of(near, f->vlan, family, f->rules);
 	if (network == OF_OTHER_SEGMENT)
 		return NULL;
 	if (network == OF_NOBODY) {
 	nobody:
-		if (f->vlan && !vlan_is_ours(f->vlan))
+		if (f->vlan && !vlan_is_ours(f->vlan, f->rules))
 			return NULL;
 		if (v.download && (family == FAMILY_IPV4 ? near_first >= 224 : near_first == 0xff))
 			why = REASON_MULTICAST;
@@ -407,7 +408,7 @@ INLINE struct account *account4(struct frame *f, const void *ip, const void *end
 	if (v.port)
 		f->print = print4(ip, end);
 	if (unlikely(control.suspect4[first_byte(far.word[3])]) &&
-	    internal(&far, first_byte(far.word[3]), FAMILY_IPV4))
+	    internal(&far, first_byte(far.word[3]), FAMILY_IPV4, f->rules))
 		return NULL;
 	f->tag[1] |= CONSTANT(CONST_TAG4);
 	return account_of(&near, first_byte(near.word[3]), f, FAMILY_IPV4, v);
@@ -429,7 +430,7 @@ INLINE struct account *account6(struct frame *f, const void *ip, const void *end
 	if (v.port)
 		f->print = print6(ip, end);
 	if (unlikely(control.suspect6[first_byte(far.word[0])]) &&
-	    internal(&far, first_byte(far.word[0]), FAMILY_IPV6))
+	    internal(&far, first_byte(far.word[0]), FAMILY_IPV6, f->rules))
 		return NULL;
 	f->tag[1] |= CONSTANT(CONST_TAG6);
 	return account_of(&near, first_byte(near.word[0]), f, FAMILY_IPV6, v);
@@ -483,7 +484,10 @@ INLINE __u16 locate(struct __sk_buff *skb, struct frame *f, struct variant v)
 /* Counts any packet. */
 INLINE int count_any(struct __sk_buff *skb, struct variant v)
 {
-	struct frame f = {.head = v.raw_ip ? 0 : ETH_SIZE};
+	struct frame f = {
+		.head = v.raw_ip ? 0 : ETH_SIZE,
+		.rules = *(const volatile __u32 *)&control.header.rules,
+	};
 	const void *data, *end, *ip;
 	struct account *a;
 	__u16 proto;
@@ -569,7 +573,7 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 		if (unlikely(control.suspect4[first_byte(far)])) {
 			struct address a = {.word = {0, 0, 0, far}};
 
-			if (internal(&a, first_byte(far), FAMILY_IPV4))
+			if (internal(&a, first_byte(far), FAMILY_IPV4, control.header.rules))
 				return 1;
 		}
 	} else if (likely(proto == bpf_htons(ETH_P_IPV6))) {
@@ -580,7 +584,7 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 			const word *w = near;
 			struct address a = {.word = {w[0], w[1], w[2], w[3]}};
 
-			if (internal(&a, first_byte(w[0]), FAMILY_IPV6))
+			if (internal(&a, first_byte(w[0]), FAMILY_IPV6, control.header.rules))
 				return 1;
 		}
 	} else {

@@ -62,8 +62,8 @@ func (r *Rules) compile(number func(name string) (uint8, error)) (*rules, map[lo
 			}
 			far = append(far, p)
 			k := toLocalKey(p, uint8(n.Segment), n.VLAN)
-			locals[k] = id
-			// Where networks share a prefix on a segment and the tag decides for none, the first is it.
+			setIfAbsent(locals, k, id)
+			// Where networks share a prefix on a segment and the tag does not decide, the first is it.
 			k.VLAN = vlanAny
 			setIfAbsent(locals, k, id)
 			k.Segment = segmentAny
