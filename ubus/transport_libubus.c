@@ -65,7 +65,7 @@ struct ubus_context *mz_connect(const char *path, uintptr_t link)
 	 * Connecting initialises uloop, which handles signals in its own way.
 	 * They are Go's.
 	 */
-	static const int signals[] = { SIGINT, SIGTERM, SIGCHLD, SIGPIPE };
+	static const int signals[] = {SIGINT, SIGTERM, SIGCHLD, SIGPIPE};
 	struct sigaction saved[ARRAY_SIZE(signals)];
 	struct mz_context *c = calloc(1, sizeof(*c));
 	size_t i;
@@ -113,7 +113,7 @@ void mz_handle(struct ubus_context *ctx)
 /* Waits until there is something to read, true, or to do. */
 bool mz_wait(int fd, int wake)
 {
-	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = wake, .events = POLLIN } };
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = wake, .events = POLLIN}};
 	uint64_t count;
 
 	if (poll(p, ARRAY_SIZE(p), -1) < 0)
@@ -190,8 +190,8 @@ void mz_abort(struct ubus_context *ctx, struct mz_request *r)
 
 /* --- objects --- */
 
-static int mz_invoke_cb(struct ubus_context *ctx, struct ubus_object *obj, struct ubus_request_data *req,
-			const char *method, struct blob_attr *msg)
+static int mz_invoke_cb(struct ubus_context *ctx, struct ubus_object *obj,
+			struct ubus_request_data *req, const char *method, struct blob_attr *msg)
 {
 	struct mz_object *o = container_of(obj, struct mz_object, sub.obj);
 	struct ubus_request_data *later = NULL;
@@ -204,8 +204,9 @@ static int mz_invoke_cb(struct ubus_context *ctx, struct ubus_object *obj, struc
 		ubus_defer_request(ctx, req, later);
 		memset(&later->acl, 0, sizeof(later->acl)); /* points into this message */
 	}
-	mzInvoked(o->binding, later, req->object, req->peer, req->seq, (char *)method, (char *)(user ? user : ""),
-		  (char *)(group ? group : ""), blob_data(msg), blob_len(msg));
+	mzInvoked(o->binding, later, req->object, req->peer, req->seq, (char *)method,
+		  (char *)(user ? user : ""), (char *)(group ? group : ""), blob_data(msg),
+		  blob_len(msg));
 	return 0;
 }
 
@@ -221,7 +222,7 @@ static void mz_removed_cb(struct ubus_context *ctx, struct ubus_subscriber *sub,
 	mzRemoved(container_of(sub, struct mz_object, sub)->binding, id);
 }
 
-static const struct ubus_method mz_any_method = { .handler = mz_invoke_cb };
+static const struct ubus_method mz_any_method = {.handler = mz_invoke_cb};
 
 struct mz_object *mz_object_new(uintptr_t binding, const char *path, int n_methods)
 {
@@ -287,7 +288,8 @@ void mz_object_free(struct mz_object *o)
 
 int mz_object_add(struct ubus_context *ctx, struct mz_object *o, bool subscriber, uint32_t *id)
 {
-	int ret = subscriber ? ubus_register_subscriber(ctx, &o->sub) : ubus_add_object(ctx, &o->sub.obj);
+	int ret = subscriber ? ubus_register_subscriber(ctx, &o->sub)
+			     : ubus_add_object(ctx, &o->sub.obj);
 
 	*id = o->sub.obj.id;
 	return ret;
@@ -303,7 +305,8 @@ int mz_subscribe(struct ubus_context *ctx, struct mz_object *o, uint32_t target)
 	return ubus_subscribe(ctx, &o->sub, target);
 }
 
-int mz_notify(struct ubus_context *ctx, struct mz_object *o, const char *type, const void *data, size_t len)
+int mz_notify(struct ubus_context *ctx, struct mz_object *o, const char *type, const void *data,
+	      size_t len)
 {
 	struct blob_attr *msg = mz_blob(data, len);
 	int ret = UBUS_STATUS_NO_MEMORY;

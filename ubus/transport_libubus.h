@@ -40,7 +40,8 @@ void mz_object_free(struct mz_object *o);
 int mz_object_add(struct ubus_context *ctx, struct mz_object *o, bool subscriber, uint32_t *id);
 int mz_object_remove(struct ubus_context *ctx, struct mz_object *o);
 int mz_subscribe(struct ubus_context *ctx, struct mz_object *o, uint32_t target);
-int mz_notify(struct ubus_context *ctx, struct mz_object *o, const char *type, const void *data, size_t len);
+int mz_notify(struct ubus_context *ctx, struct mz_object *o, const char *type, const void *data,
+	      size_t len);
 
 void mz_reply(struct ubus_context *ctx, struct ubus_request_data *req, const void *data, size_t len,
 	      bool has_data, int status);
