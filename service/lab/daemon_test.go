@@ -14,8 +14,8 @@ import (
 	"github.com/mezoura/mezoura/service/lab"
 )
 
-// binary returns the daemon to be tested: the one MEZOURA_BINARY names, else one built from this tree, once.
-func binary(t testing.TB) string {
+// daemonBinary returns the daemon to be tested: the one MEZOURA_BINARY names, else one built from this tree, once.
+func daemonBinary(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv("MEZOURA_BINARY"); path != "" {
 		return path
@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 // setup prepares a daemon for all networks of a home.
 func setup(t testing.TB, h *lab.Home, args ...string) *lab.Setup {
 	t.Helper()
-	return try(h.Setup(binary(t), h.Router.Namespace, append(h.Flags(), args...)...))(t)
+	return try(h.Setup(daemonBinary(t), h.Router.Namespace, append(h.Flags(), args...)...))(t)
 }
 
 // start starts a daemon and waits until it counts on every device of the home.

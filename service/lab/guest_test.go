@@ -92,7 +92,7 @@ func runGuest(t *testing.T) (string, error) {
 	}
 	g := &guest.Guest{Kernel: kernel, Init: initial, Memory: 768, Modules: guestModules,
 		Tools:   []string{"ip", "tc", "bridge", "nft", "ethtool", "wg", "setpriv", self},
-		Files:   map[string]string{"/lab.test": self, "/mezoura": binary(t)},
+		Files:   map[string]string{"/lab.test": self, "/mezoura": daemonBinary(t)},
 		Command: []string{"/lab.test", "-test.v", "-test.timeout=9m", "-test.run=" + forGuest},
 		Env:     []string{inGuest + "=1", "MEZOURA_REQUIRE_ROOT=1", "MEZOURA_BINARY=/mezoura"}}
 	if os.Getenv("MEZOURA_GUEST_CONSOLE") != "" {

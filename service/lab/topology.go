@@ -41,11 +41,11 @@ func (l *Lab) Home(hosts int) (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h, h.bridge("br-lan", "lan", 1, hosts)
+	return h, h.AddBridged("br-lan", "lan", 1, hosts)
 }
 
-// bridge adds a bridged network with hosts on ports of their own.
-func (h *Home) bridge(device, ports string, index, hosts int) error {
+// AddBridged adds a bridged network with hosts on ports of their own.
+func (h *Home) AddBridged(device, ports string, index, hosts int) error {
 	if err := h.Router.AddBridge(device, ""); err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (l *Lab) ContainerHome() (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h, h.bridge("docker0", "veth", 17, 2)
+	return h, h.AddBridged("docker0", "veth", 17, 2)
 }
 
 // FloodingHome is a home of four hosts whose bridge has learnt nothing: it sends what is meant for one to every port.
@@ -244,5 +244,5 @@ func (l *Lab) Neighbours() (*Home, *Home, error) {
 		return nil, nil, err
 	}
 	second := &Home{Lab: l, Internet: first.Internet, Router: r}
-	return first, second, second.bridge("br-lan", "lan", 1, 2)
+	return first, second, second.AddBridged("br-lan", "lan", 1, 2)
 }
