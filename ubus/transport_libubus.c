@@ -1,5 +1,6 @@
-//go:build libubus && cgo
 // SPDX-License-Identifier: GPL-2.0-only
+
+//go:build libubus && cgo
 
 #include <poll.h>
 #include <signal.h>
