@@ -3,7 +3,6 @@
 package fleet_test
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 	"testing"
@@ -71,14 +70,6 @@ func (r *router) rename(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.name = name
-}
-
-func (r *router) port() string {
-	_, port, err := net.SplitHostPort(r.address)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return port
 }
 
 func (r *router) snapshot() *account.Snapshot {
