@@ -68,7 +68,7 @@ endef
 	want := `depends @(x) +kmod-sched-core +kmod-sched-bpf +libubus +libubox
 user mezoura:mezoura
 conffiles /etc/config/mezoura
-go github.com/mezoura/mezoura github.com/mezoura/mezoura/service/mezoura libubus main.version=VERSION
+go github.com/mezoura/mezoura github.com/mezoura/mezoura/service/mezoura libubus,nethttpomithttp2 main.version=VERSION
 flags no-mips16 golang/host
 source `
 	want = strings.Replace(want, "VERSION", packageVersion(t), 1)
