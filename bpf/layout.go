@@ -62,7 +62,7 @@ type run struct{ First, Count uint8 }
 
 type check4 struct{ Addr, Mask [4]byte }
 
-type check6 struct{ Addr, Mask [16]byte }
+type check6 struct{ Addr, Mask [16]byte } // compared in two pieces of 64 bits
 
 type localKey struct {
 	PrefixLen uint32
@@ -143,21 +143,25 @@ func newHeader(cpus, slots uint32, multiplier [6]uint32) header {
 
 // check tells whether tables with this header can be read, whichever version made them.
 func (h *header) check(rows int) error {
+	end := func(at, size uint32) uint64 { return uint64(at) + uint64(size) }
+	size := 2 * uint64(h.CPUs) * end(h.Reasons, h.Slots) * uint64(h.RowSize)
 	switch {
 	case h.Magic != layoutMagic:
 		return fmt.Errorf("control map begins with %#x, not %#x", h.Magic, uint32(layoutMagic))
 	case h.Slots == 0 || h.Slots&(h.Slots-1) != 0 || h.Slots > 1<<20 || h.CPUs == 0 || h.CPUs > 4096 || h.Reasons > 64:
 		return fmt.Errorf("%d CPUs, %d slots, %d reasons: out of range", h.CPUs, h.Slots, h.Reasons)
-	case h.RowSize > 1024 || h.KeyOffset+keySize > h.RowSize || h.AccountSize > h.RowSize ||
-		h.AccountOffset+h.AccountSize > h.RowSize:
+	case h.RowSize == 0 || h.RowSize > 1024 || end(h.KeyOffset, keySize) > uint64(h.RowSize) ||
+		end(h.AccountOffset, h.AccountSize) > uint64(h.RowSize):
 		return fmt.Errorf("row of %d bytes, key at %d, account of %d at %d: do not fit", h.RowSize, h.KeyOffset, h.AccountSize, h.AccountOffset)
-	case h.UploadOffset+16 > h.AccountSize || h.DownloadOffset+16 > h.AccountSize ||
-		h.SeenOffset+2 > h.AccountSize || h.NetworkOffset >= h.AccountSize:
+	case end(h.UploadOffset, 16) > uint64(h.AccountSize) || end(h.DownloadOffset, 16) > uint64(h.AccountSize) ||
+		end(h.SeenOffset, 2) > uint64(h.AccountSize) || h.NetworkOffset >= h.AccountSize:
 		return fmt.Errorf("account of %d bytes: fields lie outside", h.AccountSize)
 	case h.UploadOffset%8 != 0 || h.DownloadOffset%8 != 0 || h.AccountOffset%8 != 0 || h.RowSize%8 != 0 || h.SeenOffset%2 != 0:
 		return fmt.Errorf("counters are not aligned")
-	case rows != h.size():
-		return fmt.Errorf("rows take %d bytes, expected %d", rows, h.size())
+	case uint64(rows) != size:
+		return fmt.Errorf("rows take %d bytes, expected %d", rows, size)
+	case h.First != h.first(0) && h.First != h.first(1):
+		return fmt.Errorf("first row is %d, expected %d or %d", h.First, h.first(0), h.first(1))
 	}
 	return nil
 }

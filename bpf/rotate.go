@@ -17,8 +17,7 @@ import (
 func (t *Tables) Rotate(keep []Entry) (ended uint32, err error) {
 	ended = t.Generation()
 	t.seed(int(ended&1^1), keep)
-	// The program looks at First alone. A daemon that dies between the two stores leaves Generation behind;
-	// whoever reads its tables goes by First, too.
+	// The program looks at First alone. A daemon that dies between the two stores leaves Generation behind, see there.
 	atomic.StoreUint32(&t.header.First, t.header.first(ended+1))
 	atomic.StoreUint32(&t.header.Generation, ended+1)
 	if err := t.wait.wait(); err != nil {

@@ -33,7 +33,15 @@ func (r *Rules) compile(number func(name string) (uint8, error)) (*rules, map[lo
 	out := new(rules)
 	locals := make(map[localKey]uint8)
 	far := append([]netip.Prefix(nil), r.Internal...)
+	for _, p := range append(append([]netip.Prefix(nil), r.Internal...), r.Foreign...) {
+		if !p.IsValid() {
+			return nil, nil, fmt.Errorf("prefix %s is not one of IPv4 or IPv6", p)
+		}
+	}
 	for _, a := range r.Own {
+		if !a.IsValid() {
+			return nil, nil, errors.New("router's own address: none given")
+		}
 		a = a.Unmap().WithZone("")
 		far = append(far, netip.PrefixFrom(a, a.BitLen()))
 	}

@@ -98,14 +98,14 @@ func Create(root string, size Size, random io.Reader) (*Tables, error) {
 	ctrl.Contents = nil
 
 	t := &Tables{dir: filepath.Join(root, tablesPrefix+id), id: id}
+	if err = os.Mkdir(t.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create tables: %w: is bpffs mounted there?", err)
+	}
 	defer func() {
 		if err != nil {
 			t.Remove()
 		}
 	}()
-	if err = os.Mkdir(t.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create tables: %w: is bpffs mounted there?", err)
-	}
 	for _, m := range []struct {
 		spec *ebpf.MapSpec
 		to   **ebpf.Map
@@ -216,8 +216,14 @@ func Open(root, id string) (*Tables, error) {
 	if err := h.check(int(t.rowMap.ValueSize())); err != nil {
 		return fail(err)
 	}
-	if int(h.NetworksOffset)+MaxNetworks*nameSize > len(t.ctrlMem) || t.overflow[0].KeySize() < h.OverflowCPUOffset+4 {
-		return fail(errors.New("names or keys lie outside their maps"))
+	if uint64(h.NetworksOffset)+MaxNetworks*nameSize > uint64(len(t.ctrlMem)) {
+		return fail(errors.New("names lie outside the control map"))
+	}
+	for _, m := range t.overflow {
+		if m.KeySize() < keySize || m.ValueSize() != h.AccountSize || m.MaxEntries() == 0 {
+			return fail(fmt.Errorf("overflow table has keys of %d bytes and values of %d, expected %d and %d",
+				m.KeySize(), m.ValueSize(), unsafe.Sizeof(overflowKey{}), h.AccountSize))
+		}
 	}
 	t.cpus, t.slots = h.CPUs, h.Slots
 	t.names = map[string]int{}
@@ -233,7 +239,14 @@ func Open(root, id string) (*Tables, error) {
 func (t *Tables) ID() string { return t.id }
 
 // Generation counts the turns of the two halves. One that has ended never changes any more.
-func (t *Tables) Generation() uint32 { return atomic.LoadUint32(&t.header.Generation) }
+func (t *Tables) Generation() uint32 {
+	// The program goes by First. A daemon that was killed within Rotate has set that, and perhaps no more.
+	g := atomic.LoadUint32(&t.header.Generation)
+	if atomic.LoadUint32(&t.header.First) != t.header.first(g) {
+		g++
+	}
+	return g
+}
 
 // Capacity is how many addresses have room: in rows, and behind them.
 func (t *Tables) Capacity() int {
