@@ -191,14 +191,13 @@ INLINE int inside4(const struct check4 *c, __u32 addr)
 	return (addr & c->mask) == c->addr;
 }
 
-INLINE int inside6(const struct check6 *c, const __u32 *addr)
+INLINE int inside6(const struct check6 *c, __u64 high, __u64 low)
 {
-	return (addr[0] & c->mask[0]) == c->addr[0] && (addr[1] & c->mask[1]) == c->addr[1] &&
-	       (addr[2] & c->mask[2]) == c->addr[2] && (addr[3] & c->mask[3]) == c->addr[3];
+	return (high & c->mask[0]) == c->addr[0] && (low & c->mask[1]) == c->addr[1];
 }
 
-/* Is a far address with a suspect first byte not on the internet indeed? */
-INLINE int internal(const struct address *far, __u8 first, __u8 family, __u32 rules)
+/* Is a far address with a suspect first byte not on the internet indeed? IPv4 is in low. */
+INLINE int internal(__u64 high, __u64 low, __u8 first, __u8 family, __u32 rules)
 {
 	const struct rules *r = &control.rules[rules & 1];
 	const struct run *run = family == FAMILY_IPV4 ? &r->run4[first] : &r->run6[first];
@@ -215,8 +214,8 @@ INLINE int internal(const struct address *far, __u8 first, __u8 family, __u32 ru
 
 		opaque(n); /* or clang walks a pointer whose bounds the verifier can not see */
 		n &= MAX_PREFIXES - 1;
-		if (family == FAMILY_IPV4 ? inside4(&r->check4[n], far->word[3])
-					  : inside6(&r->check6[n], far->word))
+		if (family == FAMILY_IPV4 ? inside4(&r->check4[n], low)
+					  : inside6(&r->check6[n], high, low))
 			return 1;
 	}
 	return 0;
@@ -254,7 +253,7 @@ INLINE int vlan_is_ours(__u16 vlan, __u32 rules)
 	const struct rules *r = &control.rules[rules & 1];
 	const struct segment *s = &r->segments[CONSTANT(CONST_SEGMENT) & (MAX_SEGMENTS - 1)];
 
-#pragma clang loop unroll(disable)
+#pragma unroll /* a counter of known values can not be added to a pointer without CAP_PERFMON */
 	for (int i = 0; i < MAX_VLANS; i++)
 		if (s->vlans[i] == vlan)
 			return 1;
@@ -370,163 +369,126 @@ unattributed:
  * length, checksum and first data. IPv6 has no ID, and its extension headers are taken for what
  * they are not.
  */
-#define PRINT4_SIZE 32
-#define PRINT6_SIZE 52
+#define PRINT4_AT 24 /* behind the start of the IP header: 8 bytes */
+#define PRINT6_AT 44
 
 INLINE __u16 fold(__u32 a)
 {
 	return a ^ a >> 16;
 }
 
-INLINE __u16 print4(const void *ip, const void *end)
+INLINE __u16 print4(__u32 id, const word *flow)
 {
-	const word *w = ip;
-
-	return fold(w[1] ^ (ip + PRINT4_SIZE <= end ? w[6] ^ w[7] : 0));
+	return fold(id ^ flow[0] ^ flow[1]);
 }
 
-INLINE __u16 print6(const void *ip, const void *end)
+INLINE __u16 print6(const word *flow)
 {
-	const word *w = ip;
-
-	return fold(ip + PRINT6_SIZE <= end ? w[11] ^ w[12] : w[0] ^ w[1]);
+	return fold(flow[0] ^ flow[1]);
 }
 
-INLINE struct account *account4(struct frame *f, const void *ip, const void *end, struct variant v)
-{
-	const __u8 *byte = ip;
-	__u32 source, target;
-	struct address near = {};
-	struct address far = {};
-
-	if (unlikely((byte[0] & 0xf0) != 0x40))
-		return NULL;
-	source = load_word(ip + 12, v.raw_ip);
-	target = load_word(ip + 16, v.raw_ip);
-	near.word[3] = v.download ? target : source;
-	far.word[3] = v.download ? source : target;
-	if (v.port)
-		f->print = print4(ip, end);
-	if (unlikely(control.suspect4[first_byte(far.word[3])]) &&
-	    internal(&far, first_byte(far.word[3]), FAMILY_IPV4, f->rules))
-		return NULL;
-	f->tag[1] |= CONSTANT(CONST_TAG4);
-	return account_of(&near, first_byte(near.word[3]), f, FAMILY_IPV4, v);
-}
-
-INLINE struct account *account6(struct frame *f, const void *ip, const void *end, struct variant v)
-{
-	const __u8 *byte = ip;
-	const void *source = ip + 8, *target = ip + 24;
-	struct address near, far;
-
-	if (unlikely((byte[0] & 0xf0) != 0x60))
-		return NULL;
-#pragma unroll
-	for (int i = 0; i < 4; i++) {
-		near.word[i] = load_word((v.download ? target : source) + 4 * i, v.raw_ip);
-		far.word[i] = load_word((v.download ? source : target) + 4 * i, v.raw_ip);
-	}
-	if (v.port)
-		f->print = print6(ip, end);
-	if (unlikely(control.suspect6[first_byte(far.word[0])]) &&
-	    internal(&far, first_byte(far.word[0]), FAMILY_IPV6, f->rules))
-		return NULL;
-	f->tag[1] |= CONSTANT(CONST_TAG6);
-	return account_of(&near, first_byte(near.word[0]), f, FAMILY_IPV6, v);
-}
-
-/*
- * Finds the IP header behind tags: f->head, and the ethertype or 0 for what is not IP or ends too
- * early. Here come frames with a tag, and those whose headers are not where a program can reach
- * them.
+/* An IP header on the stack: where tags are, what is raw, or lies where a program can not reach it.
  */
-INLINE __u16 locate(struct __sk_buff *skb, struct frame *f, struct variant v)
-{
-	const void *data = packet_start(skb);
-	const void *end = packet_end(skb);
-	__u16 proto;
+union headers {
+	__u16 ethernet[11]; /* with two tags */
+	__u32 ip4[5];
+	__u32 ip6[10];
+};
 
-	if (data + HEADERS_MAX > end) {
-		if (bpf_skb_pull_data(skb, skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX))
-			return 0;
-		data = packet_start(skb);
-		end = packet_end(skb);
-	}
+/* Counts any packet: copies what it looks at. */
+INLINE int count_any(struct __sk_buff *skb, struct variant v)
+{
+	struct frame f = {.rules = *(const volatile __u32 *)&control.header.rules};
+	struct address near = {}, far = {};
+	union headers h;
+	struct account *a;
+	__u32 flow[2] = {};
+	__u16 proto = 0;
+	__u8 family, first;
+
 	if (v.raw_ip) {
 		__u8 version;
 
-		if (data + 1 > end)
-			return 0;
-		version = *(const __u8 *)data >> 4;
-		return version == 4   ? bpf_htons(ETH_P_IP)
-		       : version == 6 ? bpf_htons(ETH_P_IPV6)
-				      : 0;
-	}
-	if (data + ETH_SIZE > end)
-		return 0;
-	proto = *(const half *)(data + 12);
-	if (!is_vlan(proto))
-		return proto;
-	if (data + ETH_SIZE + VLAN_SIZE > end)
-		return 0;
-	f->vlan = VLAN_ID(bpf_ntohs(*(const half *)(data + 14)));
-	f->head = ETH_SIZE + VLAN_SIZE;
-	proto = *(const half *)(data + 16);
-	if (!is_vlan(proto))
-		return proto;
-	if (data + ETH_SIZE + 2 * VLAN_SIZE > end)
-		return 0;
-	f->head = ETH_SIZE + 2 * VLAN_SIZE;
-	return *(const half *)(data + 20);
-}
-
-/* Counts any packet. */
-INLINE int count_any(struct __sk_buff *skb, struct variant v)
-{
-	struct frame f = {
-		.head = v.raw_ip ? 0 : ETH_SIZE,
-		.rules = *(const volatile __u32 *)&control.header.rules,
-	};
-	const void *data, *end, *ip;
-	struct account *a;
-	__u16 proto;
-	__u8 family;
-
-	proto = locate(skb, &f, v);
-	data = packet_start(skb);
-	end = packet_end(skb);
-	if (unlikely(proto != bpf_htons(ETH_P_IP) && proto != bpf_htons(ETH_P_IPV6)))
-		return TC_ACT_UNSPEC;
-
-	if (!v.raw_ip) {
-		if (data + ETH_SIZE > end)
+		if (bpf_skb_load_bytes(skb, 0, &version, 1))
 			return TC_ACT_UNSPEC;
-		if (v.download) {
-			__u32 rest = *(const word *)(data + 2);
+		if (version >> 4 == 4)
+			proto = bpf_htons(ETH_P_IP);
+		else if (version >> 4 == 6)
+			proto = bpf_htons(ETH_P_IPV6);
+	} else {
+		__u16 *e = h.ethernet;
 
-			f.tag[0] = join(*(const half *)data, first_half(rest));
-			f.tag[1] = join(second_half(rest), 0);
-		} else {
-			f.tag[0] = *(const word *)(data + 6);
-			f.tag[1] = join(*(const half *)(data + 10), 0);
+		if (bpf_skb_load_bytes(skb, 0, e, ETH_SIZE))
+			return TC_ACT_UNSPEC;
+		f.head = ETH_SIZE;
+		f.tag[0] = v.download ? join(e[0], e[1]) : join(e[3], e[4]);
+		f.tag[1] = v.download ? join(e[2], 0) : join(e[5], 0);
+		proto = e[6];
+		if (is_vlan(proto)) {
+			if (bpf_skb_load_bytes(skb, f.head, e + 7, VLAN_SIZE))
+				return TC_ACT_UNSPEC;
+			f.vlan = VLAN_ID(bpf_ntohs(e[7]));
+			f.head += VLAN_SIZE;
+			proto = e[8];
+			if (is_vlan(proto)) {
+				if (bpf_skb_load_bytes(skb, f.head, e + 9, VLAN_SIZE))
+					return TC_ACT_UNSPEC;
+				f.head += VLAN_SIZE;
+				proto = e[10];
+			}
 		}
-		if (unlikely(skb->vlan_present)) {
+		if (skb->vlan_present) {
 			f.vlan = VLAN_ID(skb->vlan_tci);
 			f.extra = VLAN_SIZE;
 		}
 	}
-	ip = data + f.head;
+
 	if (proto == bpf_htons(ETH_P_IP)) {
+		if (bpf_skb_load_bytes(skb, f.head, h.ip4, IP4_SIZE) ||
+		    first_byte(h.ip4[0]) >> 4 != 4)
+			return TC_ACT_UNSPEC;
+		near.word[3] = h.ip4[v.download ? 4 : 3];
+		far.word[3] = h.ip4[v.download ? 3 : 4];
+		first = first_byte(far.word[3]);
+		if (control.suspect4[first] &&
+		    internal(0, far.word[3], first, FAMILY_IPV4, f.rules))
+			return TC_ACT_UNSPEC;
 		family = FAMILY_IPV4;
-		if (ip + IP4_SIZE > end)
+		first = first_byte(near.word[3]);
+		f.tag[1] |= CONSTANT(CONST_TAG4);
+		if (v.port) {
+			bpf_skb_load_bytes(skb, f.head + PRINT4_AT, flow, sizeof(flow));
+			f.print = print4(h.ip4[1], flow);
+		}
+		a = account_of(&near, first, &f, FAMILY_IPV4, v);
+	} else if (proto == bpf_htons(ETH_P_IPV6)) {
+		__u32 *source = h.ip6 + 2, *target = h.ip6 + 6;
+
+		if (bpf_skb_load_bytes(skb, f.head, h.ip6, IP6_SIZE) ||
+		    first_byte(h.ip6[0]) >> 4 != 6)
 			return TC_ACT_UNSPEC;
-		a = account4(&f, ip, end, v);
-	} else {
+#pragma unroll
+		for (int i = 0; i < 4; i++) {
+			near.word[i] = (v.download ? target : source)[i];
+			far.word[i] = (v.download ? source : target)[i];
+		}
+		first = first_byte(far.word[0]);
+		if (control.suspect6[first] &&
+		    internal(join64(far.word[0], far.word[1]), join64(far.word[2], far.word[3]),
+			     first, FAMILY_IPV6, f.rules))
+			return TC_ACT_UNSPEC;
 		family = FAMILY_IPV6;
-		if (ip + IP6_SIZE > end)
-			return TC_ACT_UNSPEC;
-		a = account6(&f, ip, end, v);
+		first = first_byte(near.word[0]);
+		f.tag[1] |= CONSTANT(CONST_TAG6);
+		if (v.port) {
+			if (bpf_skb_load_bytes(skb, f.head + PRINT6_AT, flow, sizeof(flow)))
+				f.print = print6(h.ip6); /* flow label and length, at least */
+			else
+				f.print = print6(flow);
+		}
+		a = account_of(&near, first, &f, FAMILY_IPV6, v);
+	} else {
+		return TC_ACT_UNSPEC;
 	}
 	if (a)
 		add(skb, a, &f, family, v);
@@ -571,9 +533,7 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 			return 1;
 		far = *(const word *)(ip + (v.download ? 12 : 16));
 		if (unlikely(control.suspect4[first_byte(far)])) {
-			struct address a = {.word = {0, 0, 0, far}};
-
-			if (internal(&a, first_byte(far), FAMILY_IPV4, control.header.rules))
+			if (internal(0, far, first_byte(far), FAMILY_IPV4, control.header.rules))
 				return 1;
 		}
 	} else if (likely(proto == bpf_htons(ETH_P_IPV6))) {
@@ -581,10 +541,10 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 			return 1;
 		near = ip + (v.download ? 8 : 24); /* the far one, for the moment */
 		if (unlikely(control.suspect6[first_byte(*(const word *)near)])) {
-			const word *w = near;
-			struct address a = {.word = {w[0], w[1], w[2], w[3]}};
+			const __u64 *w = near;
 
-			if (internal(&a, first_byte(w[0]), FAMILY_IPV6, control.header.rules))
+			if (internal(w[0], w[1], first_byte(*(const word *)near), FAMILY_IPV6,
+				     control.header.rules))
 				return 1;
 		}
 	} else {
@@ -612,7 +572,7 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 		if (unlikely(row->key.addr[3] != *(const word *)near))
 			return 0;
 		if (v.port)
-			print = print4(ip, packet_end(skb));
+			print = print4(*(const word *)(ip + 4), (const word *)(ip + PRINT4_AT));
 	} else {
 		near = ip + (v.download ? 24 : 8);
 		tag1 |= CONSTANT(CONST_TAG6);
@@ -624,8 +584,11 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 		if (unlikely(((const __u64 *)row->key.addr)[1] != ((const __u64 *)near)[1] ||
 			     ((const __u64 *)row->key.addr)[0] != ((const __u64 *)near)[0]))
 			return 0;
-		if (v.port)
-			print = print6(ip, packet_end(skb));
+		if (v.port) {
+			if (unlikely((const void *)ip + PRINT6_AT + 8 > packet_end(skb)))
+				return 0;
+			print = print6((const word *)(ip + PRINT6_AT));
+		}
 	}
 	if (unlikely(row->key.tag[0] != tag0 || row->key.tag[1] != tag1 || skb->gso_size))
 		return 0;

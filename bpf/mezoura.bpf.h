@@ -84,8 +84,8 @@ struct check4 {
 };
 
 struct check6 {
-	__u32 addr[4];
-	__u32 mask[4];
+	__u64 addr[2]; /* wire order */
+	__u64 mask[2];
 };
 
 /* Key of the watched prefixes; what is matched exactly comes first. 28 bytes. */

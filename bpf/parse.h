@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where the IP header of a frame is, and how long the headers are that every segment of a
- * GSO or GRO super-packet repeats.
+ * Loads from a packet, and how long the headers are that every segment of a super-packet repeats.
  *
- * Loads from the packet keep to the alignment that a 32-bit router demands: the verifier there
- * takes a frame to start 2 bytes behind a word, so that behind an Ethernet header of 14 bytes
- * (18 and 22 with tags) words of IP are aligned. A raw IP packet has only half words.
+ * Direct loads keep to the alignment that a 32-bit router demands: the verifier there takes a frame
+ * to start 2 bytes behind a word, so that behind an Ethernet header of 14 bytes IP's words are
+ * aligned. They are at constant offsets: without CAP_PERFMON nothing else may be added to the
+ * packet's pointer.
  */
 #ifndef MEZOURA_PARSE_H
 #define MEZOURA_PARSE_H
@@ -23,8 +23,6 @@
 #define VLAN_SIZE 4
 #define IP4_SIZE  20
 #define IP6_SIZE  40
-
-#define HEADERS_MAX (ETH_SIZE + 2 * VLAN_SIZE + IP6_SIZE)
 
 #define VLAN_ID(tci) ((tci)&0x0fff)
 
@@ -56,30 +54,12 @@ INLINE __u32 join(__u16 first, __u16 second)
 #endif
 }
 
-/* Four bytes of a packet, as they lie in memory. */
-INLINE __u32 load_word(const void *p, int raw)
-{
-	if (raw)
-		return join(((const half *)p)[0], ((const half *)p)[1]);
-	return *(const word *)p;
-}
-
-/* The first half word of memory order in a word, and the second. */
-INLINE __u16 first_half(__u32 w)
+INLINE __u64 join64(__u32 first, __u32 second)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return w;
+	return (__u64)second << 32 | first;
 #else
-	return w >> 16;
-#endif
-}
-
-INLINE __u16 second_half(__u32 w)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return w >> 16;
-#else
-	return w;
+	return (__u64)first << 32 | second;
 #endif
 }
 
