@@ -84,7 +84,7 @@ func TestExactUnderOffloads(t *testing.T) {
 }
 
 // attachModes lists the ways of attaching that this kernel has.
-func attachModes(t *testing.T) []string {
+func attachModes(t testing.TB) []string {
 	t.Helper()
 	if kernelAtLeast(t, 6, 6) {
 		return []string{"tcx", "clsact"}

@@ -119,7 +119,7 @@ func flood(t *testing.T, h *lab.Home, from *lab.Host, sources int, macs bool) la
 }
 
 // datagramFrame is a UDP frame from a host to the internet that ends in the sink hole.
-func datagramFrame(t *testing.T, h *lab.Home, from *lab.Host) []byte {
+func datagramFrame(t testing.TB, h *lab.Home, from *lab.Host) []byte {
 	t.Helper()
 	payload := make([]byte, 8+64)
 	binary.BigEndian.PutUint16(payload[2:], 9)

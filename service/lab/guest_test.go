@@ -21,8 +21,8 @@ import (
 // inGuest in the environment tells the tests that they run in a guest.
 const inGuest = "MEZOURA_LAB_GUEST"
 
-// forGuest are the tests that need what a developer's kernel may lack; in the guest all of them run whole.
-const forGuest = "^(TestHomes|TestTopology|TestForeignFilters)$"
+// forGuest are the tests that need what a developer's kernel may lack.
+const forGuest = "^(TestTopology|TestForeignFilters)$/^(vlan|qinq|wireguard|flower)"
 
 // guestModules are what those tests use.
 var guestModules = []string{
@@ -34,24 +34,19 @@ var guestModules = []string{
 // serves all tests of a run.
 func elsewhere(t *testing.T, needs ...lab.Feature) bool {
 	t.Helper()
-	var missing []string
-	for _, f := range needs {
-		if err := open(t).Probe(f); err != nil {
-			missing = append(missing, err.Error())
-		}
-	}
-	if missing == nil {
+	lacks := missing(t, needs...)
+	if lacks == nil {
 		return false
 	}
 	if os.Getenv(inGuest) != "" {
-		t.Fatalf("the guest's kernel will not do: %s", strings.Join(missing, "; "))
+		t.Fatalf("the guest's kernel will not do: %s", strings.Join(lacks, "; "))
 	}
 	visit.Do(func() { visit.out, visit.err = runGuest(t) })
 	for _, verdict := range []string{"PASS", "FAIL", "SKIP"} {
 		if !strings.Contains(visit.out, fmt.Sprintf("--- %s: %s (", verdict, t.Name())) {
 			continue
 		}
-		t.Logf("%s in a guest (here: %s)", verdict, strings.Join(missing, "; "))
+		t.Logf("%s in a guest (here: %s)", verdict, strings.Join(lacks, "; "))
 		if verdict != "PASS" {
 			t.Errorf("failed in the guest:\n%s", visit.out)
 		}
@@ -59,6 +54,18 @@ func elsewhere(t *testing.T, needs ...lab.Feature) bool {
 	}
 	t.Fatalf("did not run in the guest: %v\n%s", visit.err, visit.out)
 	return true
+}
+
+// missing lists the features that this kernel lacks, and how that showed.
+func missing(t *testing.T, needs ...lab.Feature) []string {
+	t.Helper()
+	var lacks []string
+	for _, f := range needs {
+		if err := open(t).Probe(f); err != nil {
+			lacks = append(lacks, err.Error())
+		}
+	}
+	return lacks
 }
 
 var visit struct {

@@ -25,12 +25,13 @@ var homes = []struct {
 }
 
 // TestHomes sees that the homes themselves work, without a daemon: everybody reaches everybody, and the meters see it.
+// Those that this kernel cannot build are left to TestTopology, which builds them in a guest.
 func TestHomes(t *testing.T) {
 	for _, c := range homes {
+		if missing(t, c.needs...) != nil {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
-			if elsewhere(t, c.needs...) {
-				return
-			}
 			h := try(c.build(open(t)))(t)
 			m := meters(t, h.Hosts)
 			for i, host := range h.Hosts {

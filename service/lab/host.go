@@ -55,9 +55,14 @@ func (h *Host) Addr(f Family) netip.Addr {
 
 // RouterMAC returns the address of the router's device that the host's network is on.
 func (h *Host) RouterMAC() (net.HardwareAddr, error) {
+	return h.Network.router.DeviceMAC(h.Network.Device)
+}
+
+// DeviceMAC returns the address of a device of the namespace.
+func (n *Namespace) DeviceMAC(device string) (net.HardwareAddr, error) {
 	var mac net.HardwareAddr
-	err := h.Network.router.Do(func() error {
-		ifi, err := net.InterfaceByName(h.Network.Device)
+	err := n.Do(func() error {
+		ifi, err := net.InterfaceByName(device)
 		if err == nil {
 			mac = ifi.HardwareAddr
 		}

@@ -183,7 +183,7 @@ func (d *demo) publish() error {
 	}
 	for name, n := range spaces {
 		if err := d.home.Publish(n, prefix+name); err != nil {
-			return fmt.Errorf("%w (does another demo still run?)", err)
+			return fmt.Errorf("%w (does another demo still run? If not: ip netns del %s)", err, prefix+name)
 		}
 	}
 	return nil
