@@ -67,6 +67,9 @@ func Create(root string, size Size, random io.Reader) (*Tables, error) {
 	if size.CPUs < 1 {
 		return nil, fmt.Errorf("create tables: %d CPUs", size.CPUs)
 	}
+	if _, _, errno := unix.Syscall(unix.SYS_BPF, ^uintptr(0), 0, 0); errno == unix.ENOSYS {
+		return nil, fmt.Errorf("create tables: %w", ErrNoBPF)
+	}
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("create tables: lift the limit on locked memory: %w", explain(err))
 	}

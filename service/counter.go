@@ -39,6 +39,7 @@ type counter struct {
 	table    account.Table
 	plan     networks.Plan
 	modes    map[int]attached // by ifindex
+	failures []error          // of attaching, not yet told
 	rotated  time.Duration    // since boot
 	unsaved  bool             // a generation is in the book but not in the file: its half can not be cleared
 	toClear  bool             // a half is waiting to be cleared
@@ -81,6 +82,17 @@ func limits(c config.Config) account.Limits {
 	}
 }
 
+// failed hands out, once, what could not be attached; all tells that nothing could.
+func (k *counter) failed() (failures []error, all bool) {
+	failures, k.failures = k.failures, nil
+	for _, a := range k.modes {
+		if a.err == nil {
+			return failures, false
+		}
+	}
+	return failures, len(k.modes) > 0
+}
+
 // close lets go; what is attached counts on.
 func (k *counter) close() {
 	k.attacher.Close()
@@ -100,6 +112,11 @@ func (k *counter) apply(plan networks.Plan, internal []netip.Prefix) error {
 		return a.Name == b.Name && a.Segment == b.Segment && slices.Equal(a.Prefixes, b.Prefixes)
 	})
 	first := k.plan.Networks == nil
+	for _, name := range plan.Missing {
+		if !slices.Contains(k.plan.Missing, name) {
+			k.log.Warn("device does not exist; waiting for it", "device", name)
+		}
+	}
 	k.plan = plan
 	k.attach()
 	if moved && !first {
@@ -122,7 +139,7 @@ func (k *counter) attach() {
 			Ifindex: want.Ifindex, Segment: want.Segment, RawIP: want.RawIP, BridgePort: want.BridgePort,
 		})
 		if err != nil && (!ok || now.err == nil || now.err.Error() != err.Error()) {
-			k.log.Error(fmt.Sprintf("device %s is not counted", want.Device), "error", err)
+			k.failures = append(k.failures, fmt.Errorf("device %s: %w", want.Device, err))
 		} else if err == nil {
 			k.log.Info("attached", "device", want.Device, "mode", string(mode))
 		}

@@ -35,6 +35,8 @@ func (s *service) reload() bool {
 	}
 	s.bus.configure(s.ctx, s)
 	s.complain("networks", s.follow())
+	failures, _ := s.counter.failed()
+	s.tell(failures)
 	s.offloadAt = s.readAt.Add(-offloadEvery)
 	s.look()
 	s.writeFiles()

@@ -5,7 +5,6 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -113,8 +112,10 @@ func (s *service) open(ctx context.Context) (err error) {
 	if err := s.follow(); err != nil {
 		return err
 	}
-	if err := s.failedEverywhere(); err != nil {
-		return err
+	if failures, all := s.counter.failed(); all {
+		return failures[0]
+	} else {
+		s.tell(failures)
 	}
 	if err := s.adopt(); err != nil {
 		return err
@@ -146,20 +147,6 @@ func (s *service) adopt() error {
 	}
 	s.adopted = true
 	return nil
-}
-
-// failedEverywhere is the reason why nothing at all can be counted, if it is none of waiting for devices.
-func (s *service) failedEverywhere() error {
-	var first error
-	for _, a := range s.counter.modes {
-		if a.err == nil {
-			return nil
-		}
-		if first == nil {
-			first = fmt.Errorf("device %s: %w", a.want.Device, a.err)
-		}
-	}
-	return first
 }
 
 func (s *service) goRun(ctx context.Context, what string, run func(context.Context) error) {
@@ -235,12 +222,21 @@ func (s *service) source() networks.Source {
 	return networks.Combine(s.bus.source(), static)
 }
 
+// tell logs what could not be attached.
+func (s *service) tell(failures []error) {
+	for _, err := range failures {
+		s.log.Error("not counted", "error", err)
+	}
+}
+
 func (s *service) replan() {
 	plan := networks.Resolve(s.source(), s.links.Table())
 	if plan.Equal(s.counter.plan) && s.counter.settled() {
 		return
 	}
 	s.complain("networks", s.counter.apply(plan, s.config.Internal))
+	failures, _ := s.counter.failed()
+	s.tell(failures)
 	s.look()
 }
 
