@@ -88,9 +88,7 @@ func TestPortChangesBridge(t *testing.T) {
 	moved := try(h.Router.Networks[0].Host(&lab.Wire{Namespace: guest.Namespace, Device: guest.Device, Port: guest.Port, MAC: guest.MAC}))(t)
 	again := try(moved.Meter())(t)
 	check(t, everyWay(moved, h.Internet, 2))
-	for _, e := range try(lab.Expect([]*lab.Host{moved}, []*lab.Meter{again}))(t) {
-		list = append(list, e)
-	}
+	list = append(list, try(lab.Expect([]*lab.Host{moved}, []*lab.Meter{again}))(t)...)
 	if _, err := d.Await(context.Background(), list); err != nil {
 		t.Error(err)
 	}
