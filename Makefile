@@ -18,7 +18,7 @@ help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build/mezoura
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/mezoura ./service/mezoura
+	$(GO) build -trimpath -tags nethttpomithttp2 -ldflags '$(LDFLAGS)' -o build/mezoura ./service/mezoura
 
 demo: ## two hosts, a router and an internet in namespaces, counted against sent (root; KEEP=1 leaves it running)
 	./service/lab/deps.sh demo
