@@ -9,7 +9,10 @@ import (
 	"unsafe"
 )
 
-// load64 reads a counter that another CPU may be writing to. A 64-bit machine does it in one piece.
-func load64(p unsafe.Pointer) (value uint64, torn bool) {
+// tears: a 64-bit counter is written in two stores.
+const tears = false
+
+// loadCounter reads a counter that another CPU may be writing to. A 64-bit machine does it in one piece.
+func loadCounter(p unsafe.Pointer) (value uint64, torn bool) {
 	return atomic.LoadUint64((*uint64)(p)), false
 }

@@ -112,25 +112,30 @@ func (t *Tables) read(generation uint32) (Counts, error) {
 			}
 		}
 	}
-	if len(r.fresh) > 0 || len(r.torn) > 0 {
+	r.settle() // before entries are added: it knows them by where they are
+	if len(r.fresh) > 0 {
 		time.Sleep(settle)
-	}
-	for _, n := range r.fresh {
-		cpu, slot := n/int(t.slots), n%int(t.slots)
-		at := ((half*int(t.cpus)+cpu)*int(h.area()) + int(h.Reasons) + slot) * int(h.RowSize)
-		var k key
-		copyKey(&k, t.rowMem[at+int(h.KeyOffset):])
-		a := t.rowMem[at+int(h.AccountOffset):]
-		i := t.entry(k, a[h.NetworkOffset])
-		r.byRow[n] = i + 1
-		t.addAccount(&r.entries[i], a, clock)
-	}
-	for i := range r.torn {
-		r.torn[i].settle()
+		for _, n := range r.fresh {
+			var k key
+			row := t.rowMem[t.rowOf(half, n):]
+			copyKey(&k, row[h.KeyOffset:])
+			r.byRow[n] = t.entry(k, row[h.AccountOffset+h.NetworkOffset]) + 1
+		}
+		for _, n := range r.fresh {
+			t.addAccount(&r.entries[r.byRow[n]-1], t.rowMem[t.rowOf(half, n)+int(h.AccountOffset):], clock)
+		}
+		r.settle()
 	}
 	err := t.readOverflow(&c, half, clock)
 	c.Entries = r.entries
 	return c, err
+}
+
+// rowOf is where the n-th host row of a half is, counted without those for reasons.
+func (t *Tables) rowOf(half, n int) int {
+	cpu, slot := n/int(t.slots), n%int(t.slots)
+	h := t.header
+	return ((half*int(t.cpus)+cpu)*int(h.area()) + int(h.Reasons) + slot) * int(h.RowSize)
 }
 
 func (t *Tables) account(area []byte, row int) []byte {
@@ -172,26 +177,35 @@ func (e *Entry) see(stamp uint16, clock uint32) {
 
 // add adds counters that their program may be writing to.
 func (r *reader) add(to *Traffic, account []byte, offset uint32) {
-	for i, sum := range []*uint64{&to.Bytes, &to.Packets} {
-		p := unsafe.Pointer(&account[int(offset)+8*i])
-		value, torn := load64(p)
-		*sum += value
-		if torn {
-			r.torn = append(r.torn, tornCounter{at: p, read: value, sum: sum})
-		}
+	p := unsafe.Pointer(&account[offset])
+	q := unsafe.Add(p, 8)
+	bytes, torn := loadCounter(p)
+	packets, torn2 := loadCounter(q)
+	if tears && (bytes == 0) != (packets == 0) { // one may have just passed its end
+		torn, torn2 = true, true
+	}
+	to.Bytes += bytes
+	to.Packets += packets
+	if torn {
+		r.torn = append(r.torn, tornCounter{at: p, read: bytes, sum: &to.Bytes})
+	}
+	if torn2 {
+		r.torn = append(r.torn, tornCounter{at: q, read: packets, sum: &to.Packets})
 	}
 }
 
-// tornCounter is a 64-bit counter that was read in two halves while it may have been between them.
-type tornCounter struct {
-	at   unsafe.Pointer
-	read uint64
-	sum  *uint64
-}
-
-func (c *tornCounter) settle() {
-	value, _ := load64(c.at)
-	*c.sum += value - c.read
+// settle reads counters again that may have been torn, until they are whole.
+func (r *reader) settle() {
+	for len(r.torn) > 0 {
+		time.Sleep(settle)
+		left := r.torn[:0]
+		for i := range r.torn {
+			if c := &r.torn[i]; !c.again() {
+				left = append(left, *c)
+			}
+		}
+		r.torn = left
+	}
 }
 
 func (t *Tables) readOverflow(c *Counts, half int, clock uint32) error {
