@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
 
 	"github.com/mezoura/mezoura/ubus"
 	"github.com/mezoura/mezoura/ubus/blobmsg"
@@ -43,7 +45,10 @@ type host struct {
 	IPv4      pair   `blobmsg:"ipv4"`
 	IPv6      pair   `blobmsg:"ipv6"`
 	Addresses []struct {
-		IP string `blobmsg:"ip"`
+		IP       string `blobmsg:"ip"`
+		Download flow   `blobmsg:"download"`
+		Upload   flow   `blobmsg:"upload"`
+		LastSeen int64  `blobmsg:"last_seen"`
 	} `blobmsg:"addresses"`
 	FirstSeen int64 `blobmsg:"first_seen"`
 	LastSeen  int64 `blobmsg:"last_seen"`
@@ -88,8 +93,23 @@ type page struct {
 	Unattributed pair   `blobmsg:"unattributed"`
 }
 
+// attempts at a listing: the daemon keeps unfinished ones for a while only, and none over its restart.
+const attempts = 3
+
 // fetch reads a listing of stats, page by page; host and network narrow it where they are not "".
-func fetch(ctx context.Context, bus caller, hostname, network string) (*listing, error) {
+func fetch(ctx context.Context, bus caller, hostname, network string) (l *listing, err error) {
+	for range attempts {
+		if l, err = fetchOnce(ctx, bus, hostname, network); !errors.Is(err, errExpired) {
+			return l, err
+		}
+	}
+	return nil, err
+}
+
+// errExpired means that the daemon no longer has the listing that was being read.
+var errExpired = errors.New("the list changes faster than it is read")
+
+func fetchOnce(ctx context.Context, bus caller, hostname, network string) (*listing, error) {
 	l := new(listing)
 	number := int64(0)
 	for {
@@ -105,6 +125,9 @@ func fetch(ctx context.Context, bus caller, hostname, network string) (*listing,
 		}
 		reply, err := bus.Call(ctx, object, "stats", args)
 		if err != nil {
+			if number != 0 && errors.Is(err, ubus.ErrNoData) {
+				return nil, fmt.Errorf("%w: %w", errExpired, err)
+			}
 			return nil, explain(err)
 		}
 		var p page
@@ -127,6 +150,21 @@ func explain(err error) error {
 		return fmt.Errorf("the daemon is not on ubus: is it running? (/etc/init.d/mezoura start): %w", err)
 	case errors.Is(err, ubus.ErrPermissionDenied):
 		return fmt.Errorf("ubus does not let this user ask: %w", err)
+	case errors.Is(err, ubus.ErrTimeout):
+		return fmt.Errorf("the daemon does not answer: %w", err)
+	case errors.Is(err, ubus.ErrDisconnected):
+		return fmt.Errorf("ubus has gone away: %w", err)
+	}
+	return err
+}
+
+// explainDial says what to do when there is no way to ubus.
+func explainDial(err error) error {
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("ubus does not let this user in: %w", err)
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no ubus here: is ubusd running? %w", err)
 	}
 	return err
 }

@@ -17,8 +17,15 @@ import (
 	"github.com/mezoura/mezoura/ubus"
 )
 
-// ErrUsage is wrapped by errors in the command line.
+// ErrUsage is what errors in the command line are.
 var ErrUsage = errors.New("usage")
+
+type usageError string
+
+func (e usageError) Error() string        { return string(e) }
+func (e usageError) Is(target error) bool { return target == ErrUsage }
+
+func usage(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
 // Usage is the commands in words.
 const Usage = `
@@ -58,29 +65,35 @@ func Run(ctx context.Context, args []string, in, out *os.File) error {
 		f.Float64Var(&seconds, "d", 2, "")
 		f.IntVar(&rounds, "n", 0, "")
 	default:
-		return fmt.Errorf("command %q: %w: one of %s", args[0], ErrUsage, strings.Join(Commands(), ", "))
+		return usage("%q is not a command: one of %s", args[0], strings.Join(Commands(), ", "))
 	}
 	if err := f.Parse(args[1:]); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			_, err := io.WriteString(out, Usage[1:])
 			return err
 		}
-		return fmt.Errorf("mezoura %s: %w: %w", args[0], ErrUsage, err)
+		return usage("%s: %v; mezoura %s -h lists the flags", args[0], err, args[0])
 	}
 	switch {
 	case f.NArg() > 0:
-		return fmt.Errorf("mezoura %s: %w: %q is not a flag", args[0], ErrUsage, f.Arg(0))
+		return usage("%s: %q is not a flag; mezoura %s -h lists the flags", args[0], f.Arg(0), args[0])
 	case json && asCSVFlag:
-		return fmt.Errorf("mezoura stats: %w: -json and -csv together", ErrUsage)
+		return usage("stats: -json and -csv together")
 	case args[0] == "top" && !(seconds >= 0.2 && seconds <= 3600):
-		return fmt.Errorf("mezoura top: %w: -d %v: want 0.2 to 3600 seconds", ErrUsage, seconds)
+		return usage("top: -d %v: want 0.2 to 3600 seconds", seconds)
+	case rounds < 0:
+		return usage("top: -n %d: want 0 (without end) or more", rounds)
 	}
 
 	conn, err := ubus.Dial(ctx, ubus.Options{Socket: socket})
 	if err != nil {
-		return fmt.Errorf("%w: is ubusd running?", err)
+		return explainDial(err)
 	}
 	defer conn.Close()
+	wide := 0
+	if term.IsTerminal(int(out.Fd())) {
+		wide, _, _ = term.GetSize(int(out.Fd()))
+	}
 	switch args[0] {
 	case "stats":
 		how := asTable
@@ -89,13 +102,9 @@ func Run(ctx context.Context, args []string, in, out *os.File) error {
 		} else if asCSVFlag {
 			how = asCSV
 		}
-		wide := 0
-		if term.IsTerminal(int(out.Fd())) {
-			wide, _, _ = term.GetSize(int(out.Fd()))
-		}
 		return stats(ctx, conn, out, how, hostname, network, wide)
 	case "status":
-		return status(ctx, conn, out, json)
+		return status(ctx, conn, out, json, wide)
 	}
 	return top(ctx, conn, in, out, time.Duration(seconds*float64(time.Second)), rounds)
 }

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mezoura/mezoura/ubus/blobmsg"
 )
@@ -24,10 +26,14 @@ const (
 	asCSV
 )
 
+// stats prints what every host has used, or one host (hostname) or network. wide is that of the terminal, 0 without one.
 func stats(ctx context.Context, bus caller, out io.Writer, f form, hostname, network string, wide int) error {
 	l, err := fetch(ctx, bus, hostname, network)
 	if err != nil {
 		return err
+	}
+	if len(l.Hosts) == 0 && hostname != "" {
+		return fmt.Errorf("no host %q: mezoura stats lists all", hostname)
 	}
 	w := bufio.NewWriter(out)
 	switch f {
@@ -36,16 +42,7 @@ func stats(ctx context.Context, bus caller, out io.Writer, f form, hostname, net
 	case asCSV:
 		err = writeCSV(w, l)
 	default:
-		if len(l.Hosts) == 0 && hostname != "" {
-			return fmt.Errorf("no host %q: mezoura stats lists all", hostname)
-		}
-		sortHosts(l.Hosts, byTotal)
-		for _, line := range table(l, wide, 0) {
-			fmt.Fprintln(w, line)
-		}
-		if u := l.Unattributed; u.Download.Bytes+u.Upload.Bytes > 0 && hostname == "" {
-			fmt.Fprintf(w, "Of no host: %s down, %s up (mezoura status says why)\n", bytesText(u.Download.Bytes), bytesText(u.Upload.Bytes))
-		}
+		writeTable(w, l, hostname, wide)
 	}
 	if err != nil {
 		return err
@@ -53,35 +50,89 @@ func stats(ctx context.Context, bus caller, out io.Writer, f form, hostname, net
 	return w.Flush()
 }
 
-// writeJSON prints what `ubus call mezoura stats` would, with the hosts of all pages.
-func writeJSON(w io.Writer, l *listing) error {
-	b := blobmsg.NewBuilder(nil)
-	first := l.pages[0]
-	for name, value := range first.All() {
-		switch name {
-		case "hosts":
-			b.OpenArray("hosts")
-			for _, p := range l.pages {
-				for h := range p.Array("hosts").All() {
-					b.Value("", h)
-				}
+func writeTable(w io.Writer, l *listing, hostname string, wide int) {
+	if len(l.Hosts) == 0 {
+		fmt.Fprintf(w, "No host yet, in %s of counting (mezoura status says what is watched)\n", durationText(l.Uptime))
+		return
+	}
+	sortHosts(l.Hosts, byTotal)
+	for _, line := range table(l, wide, 0, 0, byTotal) {
+		fmt.Fprintln(w, line)
+	}
+	if hostname != "" {
+		for i := range l.Hosts {
+			fmt.Fprintln(w)
+			for _, line := range details(&l.Hosts[i], l.Time, wide) {
+				fmt.Fprintln(w, line)
 			}
-			b.Close()
-		case "listing", "offset":
-		default:
-			b.Value(name, value)
+		}
+		return
+	}
+	if u := l.Unattributed; u.Download.Bytes+u.Upload.Bytes > 0 {
+		text := fmt.Sprintf("Of no host: %s down, %s up (mezoura status says why)", bytesText(u.Download.Bytes), bytesText(u.Upload.Bytes))
+		for _, line := range wrap(text, wide) {
+			fmt.Fprintln(w, line)
 		}
 	}
-	t, err := b.Table()
-	if err != nil {
-		return fmt.Errorf("join pages: %w", err)
+}
+
+// writeJSON prints what `ubus call mezoura stats` would if a message of ubus had no limit: the hosts of all pages in one
+// list. It is put together from text, since a table of that size could not be made.
+func writeJSON(w io.Writer, l *listing) error {
+	separator := "{\n"
+	for name, value := range l.pages[0].All() {
+		if name == "listing" {
+			continue
+		}
+		text, err := field(name, value)
+		if err != nil {
+			return err
+		}
+		if name == "hosts" && len(l.Hosts) > 0 {
+			end := []byte("\n\t]")
+			for _, p := range l.pages[1:] {
+				if p.Array("hosts").Len() == 0 {
+					continue
+				}
+				more, err := field(name, p.Get("hosts"))
+				if err != nil {
+					return err
+				}
+				text = append(append(bytes.TrimSuffix(text, end), ','), more[bytes.IndexByte(more, '[')+1:]...)
+			}
+		}
+		if _, err := io.WriteString(w, separator); err != nil {
+			return err
+		}
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+		separator = ",\n"
 	}
-	_, err = w.Write(append(t.AppendJSONIndent(nil), '\n'))
+	_, err := io.WriteString(w, "\n}\n")
 	return err
 }
 
-// writeCSV prints a line for each host. A spreadsheet takes what begins with =, +, - or @ for a formula, and host
-// names come from anybody: such a name gets a quote in front.
+// field is one line, or more, of a table as the ubus tool prints it.
+func field(name string, value blobmsg.Value) ([]byte, error) {
+	t, err := blobmsg.Marshal(blobmsg.Fields{{Name: name, Value: value}})
+	if err != nil {
+		return nil, fmt.Errorf("print %s: %w", name, err)
+	}
+	return bytes.TrimSuffix(bytes.TrimPrefix(t.AppendJSONIndent(nil), []byte("{\n")), []byte("\n}")), nil
+}
+
+// cell is text that a spreadsheet takes for text: what begins with =, +, - or @ (or their full-width forms) it would take for
+// a formula, and host names come from anybody. Such a one gets a quote in front.
+func cell(text string) string {
+	text = printable(text)
+	if first, _ := utf8.DecodeRuneInString(strings.TrimLeft(text, " ")); strings.ContainsRune("=+-@＝＋－＠", first) && text != "" {
+		return "'" + text
+	}
+	return text
+}
+
+// writeCSV prints a line for each host.
 func writeCSV(w io.Writer, l *listing) error {
 	c := csv.NewWriter(w)
 	record := []string{"mac", "hostname", "network", "device", "addresses", "download_bytes", "download_packets", "upload_bytes",
@@ -97,11 +148,7 @@ func writeCSV(w io.Writer, l *listing) error {
 		for _, a := range h.Addresses {
 			ips = append(ips, a.IP)
 		}
-		name := h.Hostname
-		if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
-			name = "'" + name
-		}
-		err := c.Write([]string{h.MAC, name, h.Network, h.Device, strings.Join(ips, " "),
+		err := c.Write([]string{h.MAC, cell(h.Hostname), cell(h.Network), cell(h.Device), strings.Join(ips, " "),
 			num(h.Download.Bytes), num(h.Download.Packets), num(h.Upload.Bytes), num(h.Upload.Packets),
 			num(h.IPv4.Download.Bytes), num(h.IPv4.Upload.Bytes), num(h.IPv6.Download.Bytes), num(h.IPv6.Upload.Bytes),
 			date(h.FirstSeen), date(h.LastSeen)})

@@ -24,6 +24,7 @@ type statusReply struct {
 	Networks []struct {
 		Name     string   `blobmsg:"name"`
 		Device   string   `blobmsg:"device"`
+		Up       bool     `blobmsg:"up"`
 		Prefixes []string `blobmsg:"prefixes"`
 	} `blobmsg:"networks"`
 	Table struct {
@@ -39,7 +40,8 @@ type statusReply struct {
 	Warnings []string `blobmsg:"warnings"`
 }
 
-func status(ctx context.Context, bus caller, out io.Writer, json bool) error {
+// status prints the daemon's state in words, or as JSON. wide is that of the terminal, 0 without one.
+func status(ctx context.Context, bus caller, out io.Writer, json bool, wide int) error {
 	reply, err := bus.Call(ctx, object, "status", nil)
 	if err != nil {
 		return explain(err)
@@ -53,36 +55,51 @@ func status(ctx context.Context, bus caller, out io.Writer, json bool) error {
 		return fmt.Errorf("read reply of status: %w", err)
 	}
 	w := bufio.NewWriter(out)
+	const indent = 12
+	said := ""
 	line := func(what, format string, args ...any) {
-		fmt.Fprintf(w, "%-13s %s\n", what, printable(fmt.Sprintf(format, args...)))
+		title := what
+		if what == said {
+			title = ""
+		}
+		said = what
+		room := 0
+		if wide > 0 {
+			room = max(wide-indent, 20)
+		}
+		for _, text := range wrap(printable(fmt.Sprintf(format, args...)), room) {
+			fmt.Fprintf(w, "%-*s%s\n", indent, title, text)
+			title = ""
+		}
 	}
-	line("Version", "%s on kernel %s, ubus %s, counting for %s", s.Version, s.Kernel, s.Transport, durationText(s.Uptime))
+	line("Version", "%s, kernel %s, counting for %s, reading every %v s", s.Version, s.Kernel, durationText(s.Uptime), reply.Get("interval").Any())
+	line("Ubus", "%s", transportText(s.Transport))
 	for _, n := range s.Networks {
-		line("Network", "%s on %s: %s", n.Name, n.Device, strings.Join(n.Prefixes, ", "))
+		line("Networks", "%s", networkText(n.Name, n.Device, n.Up, n.Prefixes))
+	}
+	if len(s.Networks) == 0 {
+		line("Networks", "none is watched")
 	}
 	for _, a := range s.Attachments {
-		text := a.Device + " by " + a.Mode
-		if a.Mode == "waiting" {
-			text = a.Device + ": waiting"
+		switch {
+		case a.Error != "":
+			line("Devices", "%s is not counted: %s", a.Device, a.Error)
+		case a.Mode == "waiting":
+			line("Devices", "%s is waited for", a.Device)
+		default:
+			line("Devices", "%s by %s", a.Device, a.Mode)
 		}
-		if a.Error != "" {
-			text += ": " + a.Error
-		}
-		line("Device", "%s", text)
 	}
-	line("Table", "%d of %d addresses, %d without a row of their own", s.Table.Entries, s.Table.Capacity, s.Table.Conflicts)
-	switch {
-	case s.Offload.Hardware:
-		line("Offloading", "hardware (%s)", s.Offload.Source)
-	case s.Offload.Software:
-		line("Offloading", "software (%s)", s.Offload.Source)
-	default:
-		line("Offloading", "none")
+	table := fmt.Sprintf("%d of %d addresses", s.Table.Entries, s.Table.Capacity)
+	if s.Table.Conflicts > 0 {
+		table += fmt.Sprintf(", %d without a row of their own", s.Table.Conflicts)
 	}
+	line("Table", "%s", table)
+	line("Offloading", "%s", offloadText(s.Offload.Software, s.Offload.Hardware, s.Offload.Source))
 	for name, v := range reply.Table("unattributed").All() {
 		if t, ok := v.Table(); ok {
 			if d, u := t.Table("download").Int("bytes"), t.Table("upload").Int("bytes"); d+u > 0 {
-				line("Of no host", "%s: %s down, %s up", reasonText(name), bytesText(d), bytesText(u))
+				line("Of no host", "%s down, %s up: %s", bytesText(d), bytesText(u), reasonText(name))
 			}
 		}
 	}
@@ -90,6 +107,44 @@ func status(ctx context.Context, bus caller, out io.Writer, json bool) error {
 		line("Warning", "%s", text)
 	}
 	return w.Flush()
+}
+
+func networkText(name, device string, up bool, prefixes []string) string {
+	text := name
+	if device != "" {
+		text += " on " + device
+	}
+	if !up {
+		text += ", down"
+	}
+	if len(prefixes) == 0 {
+		return text + ": no addresses known yet"
+	}
+	return text + ": " + strings.Join(prefixes, ", ")
+}
+
+func transportText(transport string) string {
+	switch transport {
+	case "":
+		return "not connected"
+	case "embedded":
+		return "the daemon's own"
+	}
+	return "connected by " + transport
+}
+
+func offloadText(software, hardware bool, source string) string {
+	text := "none"
+	switch {
+	case hardware:
+		text = "in hardware"
+	case software:
+		text = "in software"
+	}
+	if source != "" && (hardware || software) {
+		text += " (" + source + ")"
+	}
+	return text
 }
 
 // reasonText says a reason in words.

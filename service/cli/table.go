@@ -9,46 +9,6 @@ import (
 	"strings"
 )
 
-// column is a column of the table of hosts.
-type column struct {
-	title string
-	right bool
-	least int // columns it may be clipped to in a narrow terminal
-	drop  int // the order in which columns go when that is not enough; 0 stays
-	text  func(h *host, now int64) string
-	total func(hosts []host, rest *pair) string
-}
-
-func columns() []column {
-	sum := func(of func(*host) int64, rest func(*pair) int64, text func(int64) string) func([]host, *pair) string {
-		return func(hosts []host, p *pair) string {
-			n := rest(p)
-			for i := range hosts {
-				n += of(&hosts[i])
-			}
-			return text(n)
-		}
-	}
-	flowColumn := func(title string, drop int, of func(*host) int64, rest func(*pair) int64, text func(int64) string) column {
-		return column{title: title, right: true, least: 6, drop: drop,
-			text:  func(h *host, _ int64) string { return text(of(h)) },
-			total: sum(of, rest, text)}
-	}
-	none := func(*pair) int64 { return 0 }
-	return []column{
-		{title: "Host", least: 12, text: func(h *host, _ int64) string { return printable(h.name()) },
-			total: func(hosts []host, _ *pair) string { return "Total of " + strconv.Itoa(len(hosts)) }},
-		{title: "Network", least: 4, drop: 2, text: func(h *host, _ int64) string { return printable(h.Network) }},
-		{title: "Address", least: 9, drop: 1, text: func(h *host, _ int64) string { return printable(h.address()) }},
-		flowColumn("Down/s", 0, func(h *host) int64 { return h.Download.Rate }, none, rateText),
-		flowColumn("Up/s", 0, func(h *host) int64 { return h.Upload.Rate }, none, rateText),
-		flowColumn("Download", 0, func(h *host) int64 { return h.Download.Bytes }, none, bytesText),
-		flowColumn("Upload", 0, func(h *host) int64 { return h.Upload.Bytes }, none, bytesText),
-		flowColumn("Packets", 3, func(h *host) int64 { return h.Download.Packets + h.Upload.Packets }, none, func(n int64) string { return strconv.FormatInt(n, 10) }),
-		{title: "Seen", right: true, least: 3, drop: 4, text: func(h *host, now int64) string { return agoText(now, h.LastSeen) }},
-	}
-}
-
 // order is what rows are sorted by.
 type order int
 
@@ -76,78 +36,88 @@ func sortHosts(hosts []host, by order) {
 	})
 }
 
-// table lays the hosts out in lines of at most so many columns (0: as many as it takes), with a line of totals. At most
-// rows hosts are shown (0: all); the totals are of all.
-func table(l *listing, wide, rows int) []string {
-	shown := l.Hosts
+// table lays the hosts from first on out in lines of at most so many columns (0: as many as it takes), with titles above and
+// a line of totals below. At most rows hosts are shown (0: all); the totals are of all. In a narrow
+// terminal what they are sorted by stays.
+func table(l *listing, columns, first, rows int, by order) []string {
+	shown := l.Hosts[min(max(first, 0), len(l.Hosts)):]
 	if rows > 0 && len(shown) > rows {
 		shown = shown[:rows]
 	}
-	cols := columns()
-	cells := make([][]string, len(cols))
-	widths := make([]int, len(cols))
-	for i, c := range cols {
-		cells[i] = append(cells[i], c.title)
-		for j := range shown {
-			cells[i] = append(cells[i], c.text(&shown[j], l.Time))
+	text := func(title string, least, drop int, of func(*host) string, total string) track {
+		t := track{cells: []string{title}, least: least, drop: drop}
+		for i := range shown {
+			t.cells = append(t.cells, of(&shown[i]))
 		}
-		total := ""
-		if c.total != nil {
-			total = c.total(l.Hosts, &l.Unattributed)
-		}
-		cells[i] = append(cells[i], total)
-		for _, s := range cells[i] {
-			widths[i] = max(widths[i], width(s))
-		}
+		t.cells = append(t.cells, total)
+		return t
 	}
-	fit(cols, widths, wide)
-	lines := make([]string, len(shown)+2)
-	for row := range lines {
-		var b strings.Builder
-		for i, c := range cols {
-			if widths[i] == 0 {
-				continue
-			}
-			s := clip(cells[i][row], widths[i])
-			pad := strings.Repeat(" ", widths[i]-width(s))
-			if b.Len() > 0 {
-				b.WriteString("  ")
-			}
-			if c.right {
-				b.WriteString(pad + s)
-			} else {
-				b.WriteString(s + pad)
-			}
+	number := func(title string, drop int, of func(*host) int64, show func(int64) string) track {
+		sum := int64(0)
+		for i := range l.Hosts {
+			sum += of(&l.Hosts[i])
 		}
-		lines[row] = strings.TrimRight(b.String(), " ")
+		t := text(title, 0, drop, func(h *host) string { return show(of(h)) }, show(sum))
+		t.right = true
+		return t
 	}
-	return lines
+	rates, totals := 5, 6
+	if by == byRate {
+		rates, totals = 6, 5
+	}
+	network := 3
+	if !slices.ContainsFunc(l.Hosts, func(h host) bool { return h.Network != l.Hosts[0].Network }) {
+		network = 1 // says the same of everybody
+	}
+	seen := text("Seen", 0, 2, func(h *host) string { return agoText(l.Time, h.LastSeen) }, "")
+	seen.right = true
+	return grid([]track{
+		text("Host", 16, 0, func(h *host) string { return printable(h.name()) }, "Total of "+count(len(l.Hosts), "host")),
+		text("Net", 4, network, func(h *host) string { return printable(h.Network) }, ""),
+		text("Address", 13, 4, func(h *host) string { return printable(h.address()) }, ""),
+		number("Down/s", rates, func(h *host) int64 { return h.Download.Rate }, rateText),
+		number("Up/s", rates, func(h *host) int64 { return h.Upload.Rate }, rateText),
+		number("Download", totals, func(h *host) int64 { return h.Download.Bytes }, bytesText),
+		number("Upload", totals, func(h *host) int64 { return h.Upload.Bytes }, bytesText),
+		number("Packets", 1, func(h *host) int64 { return h.Download.Packets + h.Upload.Packets }, func(n int64) string { return strconv.FormatInt(n, 10) }),
+		seen,
+	}, columns)
 }
 
-// fit narrows the widths to a line of so many columns: first what may be clipped, then what may go.
-func fit(cols []column, widths []int, wide int) {
-	if wide <= 0 {
-		return
+// details are all addresses of one host, for who has asked for it.
+func details(h *host, now int64, columns int) []string {
+	about := printable(h.name())
+	if h.MAC != "" && h.MAC != h.name() {
+		about += ", " + h.MAC
 	}
-	over := func() int {
-		n := -2
-		for _, w := range widths {
-			if w > 0 {
-				n += w + 2
-			}
-		}
-		return n - wide
+	if h.Random {
+		about += " (made up by the host)"
 	}
-	for i := range cols {
-		if n := over(); n > 0 && !cols[i].right && widths[i] > cols[i].least {
-			widths[i] = max(cols[i].least, widths[i]-n)
-		}
+	about += ", on " + printable(h.Network)
+	if h.Device != "" {
+		about += " (" + printable(h.Device) + ")"
 	}
-	for _, next := range []int{1, 2, 3, 4} {
-		for i := range cols {
-			if over() > 0 && cols[i].drop == next {
-				widths[i] = 0
-			}
-		}
+	state := "offline, last seen " + dateText(h.LastSeen)
+	if h.Online {
+		state = "online"
 	}
+	lines := append(wrap(about+": "+state+", first seen "+dateText(h.FirstSeen), columns), "")
+	address, down, up := track{cells: []string{"Address"}, least: 16}, track{cells: []string{"Download"}, right: true}, track{cells: []string{"Upload"}, right: true}
+	seen := track{cells: []string{"Seen"}, right: true, drop: 1}
+	row := func(text string, d, u int64, ago string) {
+		address.cells, down.cells = append(address.cells, text), append(down.cells, bytesText(d))
+		up.cells, seen.cells = append(up.cells, bytesText(u)), append(seen.cells, ago)
+	}
+	d, u := h.Download.Bytes, h.Upload.Bytes
+	for i := range h.Addresses {
+		a := &h.Addresses[i]
+		row(printable(a.IP), a.Download.Bytes, a.Upload.Bytes, agoText(now, a.LastSeen))
+		d, u = d-a.Download.Bytes, u-a.Upload.Bytes
+	}
+	if d > 0 || u > 0 {
+		row("earlier addresses", d, u, "")
+	}
+	row("all IPv4", h.IPv4.Download.Bytes, h.IPv4.Upload.Bytes, "")
+	row("all IPv6", h.IPv6.Download.Bytes, h.IPv6.Upload.Bytes, "")
+	return append(lines, grid([]track{address, down, up, seen}, columns)...)
 }

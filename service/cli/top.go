@@ -12,165 +12,117 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
-const (
-	// Alternate screen, no cursor; and back.
-	enterScreen = "\x1b[?1049h\x1b[?25l"
-	leaveScreen = "\x1b[?25h\x1b[?1049l"
-	home        = "\x1b[H"
-	clearLine   = "\x1b[K"
-	clearBelow  = "\x1b[J"
-	bold        = "\x1b[1m"
-	inverse     = "\x1b[7m"
-	plain       = "\x1b[0m"
-)
+// patience is how long top waits for one answer.
+const patience = 5 * time.Second
 
 // top shows the busiest hosts until q is typed, or in plain lines, once an interval, where there is no terminal. rounds
-// ends it after so many (0: never).
+// ends it after so many (0: never). A daemon that is not there at first is an error; one that goes away is waited for.
 func top(ctx context.Context, bus caller, in, out *os.File, interval time.Duration, rounds int) error {
-	if !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
-		return topPlain(ctx, bus, out, interval, rounds)
-	}
-	raw, err := term.MakeRaw(int(in.Fd()))
+	first, err := ask(ctx, bus)
 	if err != nil {
-		return fmt.Errorf("use terminal: %w", err)
+		return err
 	}
-	defer term.Restore(int(in.Fd()), raw)
-	io.WriteString(out, enterScreen)
-	defer io.WriteString(out, leaveScreen)
+	if !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) || os.Getenv("TERM") == "dumb" {
+		return topPlain(ctx, bus, out, interval, rounds, first)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // of an answer that is still waited for
+	s := &screen{in: in, out: out}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGCONT, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	keys := make(chan byte)
-	go readKeys(in, keys) // ends with the process, blocked in its read
+	keys := make(chan key)
+	go readKeys(ctx, in, keys) // ends with the process, blocked in its read
 
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	v := view{by: byRate}
-	v.fetch(ctx, bus)
+	answers := make(chan answer, 1)
+	asked := false
+	v := view{by: byRate, listing: first}
 	for {
-		wide, high, err := term.GetSize(int(out.Fd()))
-		if err != nil || wide <= 0 || high <= 0 {
-			wide, high = 80, 24
-		}
-		if _, err := io.WriteString(out, v.screen(wide, high)); err != nil {
+		wide, high := s.size()
+		if err := s.draw(v.screen(wide, high)); err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case sig := <-signals:
-			if sig != syscall.SIGWINCH {
+			switch sig {
+			case syscall.SIGWINCH:
+			case syscall.SIGCONT: // whoever stopped us has had the terminal
+				err = s.enter()
+			default:
 				return nil
 			}
-		case k := <-keys:
-			switch k {
-			case 'q', 'Q', 3, 4: // ^C and ^D, too
+		case k, ok := <-keys:
+			switch {
+			case !ok, k == keyQuit:
 				return nil
-			case 's', 'S':
-				v.by = (v.by + 1) % orders
-			case 'r', 'R':
-				v.reverse = !v.reverse
+			case k == keySuspend:
+				s.leave()
+				err = unix.Kill(unix.Getpid(), unix.SIGTSTP)
+			default:
+				v.key(k, tableRows(high))
 			}
 		case <-tick.C:
-			v.fetch(ctx, bus)
+			err = s.enter() // if nobody has stopped us after all
+			if !asked {
+				asked = true
+				go func() {
+					l, err := ask(ctx, bus)
+					answers <- answer{l, err}
+				}()
+			}
+		case a := <-answers:
+			asked = false
+			v.take(a)
 			if rounds > 0 {
 				if rounds--; rounds == 0 {
 					return nil
 				}
 			}
 		}
-	}
-}
-
-func readKeys(in io.Reader, keys chan<- byte) {
-	var b [1]byte
-	for {
-		if n, err := in.Read(b[:]); err != nil {
-			return
-		} else if n == 1 {
-			keys <- b[0]
+		if err != nil {
+			return err
 		}
 	}
 }
 
-// view is what the screen shows.
-type view struct {
-	by      order
-	reverse bool
+type answer struct {
 	listing *listing
 	err     error
 }
 
-func (v *view) fetch(ctx context.Context, bus caller) {
-	l, err := fetch(ctx, bus, "", "")
-	if v.err = err; err == nil {
-		v.listing = l
-	}
+func ask(ctx context.Context, bus caller) (*listing, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return fetch(ctx, bus, "", "")
 }
 
-// screen is the whole screen as it is to be.
-func (v *view) screen(wide, high int) string {
-	var b strings.Builder
-	b.WriteString(home)
-	line := func(style, text string) {
-		b.WriteString(style + clip(text, wide) + plain + clearLine + "\r\n")
-	}
-	if v.listing == nil {
-		if v.err != nil {
-			line("", printable(v.err.Error()))
-		}
-		return b.String() + clearBelow
-	}
-	l := *v.listing
-	l.Hosts = append([]host(nil), l.Hosts...)
-	sortHosts(l.Hosts, v.by)
-	if v.reverse {
-		for i, j := 0, len(l.Hosts)-1; i < j; i, j = i+1, j-1 {
-			l.Hosts[i], l.Hosts[j] = l.Hosts[j], l.Hosts[i]
-		}
-	}
-	online := 0
-	for i := range l.Hosts {
-		if l.Hosts[i].Online {
-			online++
-		}
-	}
-	line(bold, fmt.Sprintf("mezoura  %s  %d hosts, %d online  sorted by %s", time.Unix(l.Time, 0).Format(time.TimeOnly), len(l.Hosts), online, v.by))
-	lines := table(&l, wide, max(high-5, 1))
-	for i, text := range lines {
-		switch i {
-		case 0:
-			line(inverse, text+strings.Repeat(" ", max(0, wide-width(text))))
-		case len(lines) - 1:
-			line(bold, text)
-		default:
-			line("", text)
-		}
-	}
-	foot := "s sort  r reverse  q quit"
-	if v.err != nil {
-		foot = printable(v.err.Error())
-	}
-	b.WriteString(clip(foot, wide) + clearLine + clearBelow)
-	return b.String()
-}
-
-func topPlain(ctx context.Context, bus caller, out io.Writer, interval time.Duration, rounds int) error {
+// topPlain is top for a file or a pipe.
+func topPlain(ctx context.Context, bus caller, out io.Writer, interval time.Duration, rounds int, l *listing) (err error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		l, err := fetch(ctx, bus, "", "")
+		text := ""
 		if err != nil {
-			return err
+			text = time.Now().Format(time.TimeOnly) + " " + printable(err.Error()) + "\n\n"
+		} else {
+			sortHosts(l.Hosts, byRate)
+			text = time.Unix(l.Time, 0).Format(time.TimeOnly) + "\n" + strings.Join(table(l, 0, 0, 20, byRate), "\n") + "\n\n"
 		}
-		sortHosts(l.Hosts, byRate)
-		text := time.Unix(l.Time, 0).Format(time.TimeOnly) + "\n" + strings.Join(table(l, 0, 20), "\n") + "\n\n"
 		if _, err := io.WriteString(out, text); err != nil {
-			return err
+			return fmt.Errorf("write: %w", err)
 		}
 		if rounds > 0 {
 			if rounds--; rounds == 0 {
@@ -182,5 +134,6 @@ func topPlain(ctx context.Context, bus caller, out io.Writer, interval time.Dura
 			return nil
 		case <-tick.C:
 		}
+		l, err = ask(ctx, bus)
 	}
 }

@@ -4,9 +4,7 @@ package cli
 
 import (
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 )
 
 // bytesText is an amount in IEC units, three figures: "999 B", "1.46 KiB", "12.3 MiB".
@@ -29,11 +27,12 @@ func bytesText(n int64) string {
 	return strconv.FormatFloat(value, 'f', digits, 64) + " " + [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}[unit]
 }
 
+// rateText is bytes in a second, below a title that says so.
 func rateText(n int64) string {
 	if n == 0 {
 		return "-"
 	}
-	return bytesText(n) + "/s"
+	return bytesText(n)
 }
 
 // agoText is how long ago that was: "now", "45 s", "12 min", "3 h", "5 d".
@@ -55,49 +54,40 @@ func agoText(now, then int64) string {
 	}
 }
 
+// durationText is a span of time with its two largest units: "42 s", "3 min 10 s", "2 d 4 h".
 func durationText(seconds int64) string {
-	return (time.Duration(seconds) * time.Second).String()
+	units := []struct {
+		name string
+		size int64
+	}{{"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}}
+	for i, u := range units {
+		n := seconds / u.size
+		if n == 0 && u.size > 1 {
+			continue
+		}
+		text := strconv.FormatInt(n, 10) + " " + u.name
+		if i+1 < len(units) {
+			if rest := seconds % u.size / units[i+1].size; rest > 0 {
+				text += " " + strconv.FormatInt(rest, 10) + " " + units[i+1].name
+			}
+		}
+		return text
+	}
+	return ""
 }
 
-// printable replaces what could move a cursor, hide or reorder text.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
+// dateText is a time of the daemon's where we are.
+func dateText(unix int64) string {
+	if unix == 0 {
+		return "-"
+	}
+	return time.Unix(unix, 0).Format("2006-01-02 15:04")
 }
 
-// width is how many columns a text takes in a terminal.
-func width(s string) int {
-	n := 0
-	for _, r := range s {
-		switch {
-		case unicode.In(r, unicode.Mn, unicode.Me):
-		case r >= 0x1100 && unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana), r >= 0x1f300 && r <= 0x1faff, r >= 0xff01 && r <= 0xff60:
-			n += 2
-		default:
-			n++
-		}
+// count is "1 host", "2 hosts".
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
 	}
-	return n
-}
-
-// clip cuts a text to columns, with a mark where something is missing.
-func clip(s string, columns int) string {
-	if width(s) <= columns {
-		return s
-	}
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		w := width(string(r))
-		if n+w > columns-1 {
-			break
-		}
-		b.WriteRune(r)
-		n += w
-	}
-	return b.String() + "…"
+	return strconv.Itoa(n) + " " + what
 }
