@@ -3,7 +3,7 @@
 'require baseclass';
 'require mezoura.model as model';
 
-/* Stacked areas over time: downloads above the axis, uploads below it. Between polls they slide left, an SVG of their own, unpainted. */
+/* Stacked areas over time: downloads above the axis, uploads below it. */
 
 const SPANS = [ 60, 120, 300 ];   /* seconds shown: more, as there is more to show */
 const GAP = 10;                   /* seconds without a poll that interrupt the areas */

@@ -4,7 +4,7 @@
 'require mezoura.model as model';
 'require mezoura.chart as charts';
 
-/* The table of hosts. A poll changes texts that differ, moves rows that changed places, draws trends on the screen, and asks for no size. */
+/* The table of hosts. A poll changes texts that differ, moves rows that changed places, and asks for no size. */
 
 const columns = [
 	[ 'name', _('Name') ], [ 'network', _('Network') ], [ 'address', _('Address') ],
@@ -12,7 +12,7 @@ const columns = [
 	[ 'packets', _('Packets') ], [ 'lastSeen', _('Last seen') ]
 ].map(([ id, label ], i) => ({ id, label, number: i > 2, style: ' mz-' + id + (i > 2 ? ' mz-number' : '') }));
 
-const HOLD = 4000;        /* ms that rows stay where they are while the pointer moves over them */
+const HOLD = 4000;        /* ms */
 
 const plain = (attributes, content) => E('button', Object.assign({ type: 'button', class: 'mz-plain' }, attributes), [ content ]);
 
@@ -161,7 +161,7 @@ class HostTable {
 	constructor({ options, changed, reset }) {
 		const search = _('Search name or address');
 
-		Object.assign(this, { options, changed, reset, lines: new Map(), rows: [], keys: [], opened: 0, touched: 0 });
+		Object.assign(this, { options, changed, reset, lines: new Map(), rows: [], opened: 0, touched: 0, turn: 0 });
 		this.heads = columns.map(column => E('th', { class: 'th' + column.style, scope: 'col' }, [ plain({ click: () => this.sort(column) }, column.label) ]));
 		this.body = E('tbody', {
 			click: (ev) => !String(getSelection()) && this.toggle(ev.target.closest('tr').mezoura),
@@ -190,7 +190,6 @@ class HostTable {
 
 		options.descending = (options.sort == id) ? !options.descending : number;
 		options.sort = id;
-		this.touched = 0;
 		this.changed();
 	}
 
@@ -241,19 +240,21 @@ class HostTable {
 	}
 
 	update(store) {
-		let rows = this.rows = store.list(this.options);
+		const { options } = this;
+		let rows = this.rows = store.list(options);
 
 		this.store = store;
 		this.updateControls(store);
 
-		if (Date.now() - this.touched < HOLD) {
-			const places = new Map(this.keys.map((key, i) => [ key, i ]));
-			rows = rows.slice().sort((a, b) => (places.get(a.key) ?? 1e9) - (places.get(b.key) ?? 1e9));
-		}
+		/* none moves from under the pointer; far down a long table they move at every fifth poll */
+		const long = rows.length > 100, turn = this.turn = (this.turn + 1) % 5, sorting = options.sort + options.descending;
+		const moving = (this.sorting != sorting) ? rows.length : (Date.now() - this.touched < HOLD) ? 0 : (long && turn) ? 30 : rows.length;
+		const place = (row) => this.lines.get(row.key)?.place ?? 1e9;
 
-		this.keys = rows.map(row => row.key);
+		rows = rows.slice(0, moving).concat(rows.slice(moving).sort((a, b) => place(a) - place(b)));
+		this.sorting = sorting;
 
-		const wanted = new Set(this.keys);
+		const wanted = new Set(rows.map(row => row.key));
 
 		this.lines.forEach((line, key) => {
 			if (wanted.has(key))
@@ -264,7 +265,7 @@ class HostTable {
 			line.remove();
 		});
 
-		this.arrange(rows.map(row => {
+		this.arrange(rows.map((row, i) => {
 			let line = this.lines.get(row.key);
 
 			if (!line) {
@@ -272,7 +273,8 @@ class HostTable {
 				this.seen.observe(line.node);
 			}
 
-			line.update(row, !this.options.bytes, store.time);
+			if (!long || line.visible || !line.row || i % 5 == turn)
+				line.update(row, !options.bytes, store.time);
 
 			return line;
 		}));

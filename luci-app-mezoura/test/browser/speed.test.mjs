@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+/* What a poll costs with 500 hosts, and whether half an hour of them leaves anything behind. */
+
+import test, { before, after } from 'node:test';
+import assert from 'node:assert/strict';
+import { startRouter } from '../lib/router.mjs';
+import { FakeDaemon } from '../lib/fake.mjs';
+import { launch, open } from '../lib/browser.mjs';
+
+let browser, router, fake;
+
+before(async () => {
+	fake = new FakeDaemon({ hosts: 500 });
+	router = await startRouter({ daemon: fake.object() });
+	browser = await launch();
+});
+
+after(async () => {
+	await browser?.close();
+	await router?.close();
+});
+
+const median = (values) => values.slice().sort((a, b) => a - b)[values.length >> 1];
+
+test('a poll with 500 hosts takes less than 16 ms of scripting, and asks for no layout', async t => {
+	const page = await open(browser, router);
+
+	await page.evaluate(async () => (await L.require('poll')).stop());
+
+	const client = await page.context().newCDPSession(page);
+	const replies = Array.from({ length: 40 }, () => fake.stats({}));
+
+	/* time of the thread, not of the clock: other processes of the machine do not count */
+	await client.send('Performance.enable', { timeDomain: 'threadTicks' });
+	const metrics = async () => Object.fromEntries((await client.send('Performance.getMetrics')).metrics.map(m => [ m.name, m.value ]));
+
+	await page.evaluate(async replies => {
+		const view = await L.require('view.mezoura.status'), { store } = view, { push } = store;
+		let clock = Date.now() / 1000;
+
+		store.push = function(reply) { push.call(this, reply, clock += 2); };
+		window.next = () => view.update({ stats: replies.shift() });
+	}, replies);
+
+	const times = [], first = await metrics();
+
+	for (let i = 0; i < 40; i++) {
+		const before = await metrics();
+		await page.evaluate(() => window.next());
+		const after = await metrics();
+
+		times.push(1000 * (after.ScriptDuration - before.ScriptDuration));
+		await page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve, 10))));
+	}
+
+	const layouts = ((await metrics()).LayoutCount - first.LayoutCount) / times.length, middle = median(times.slice(10));
+
+	t.diagnostic('median ' + middle.toFixed(1) + ' ms, worst ' + Math.max(...times.slice(10)).toFixed(1) + ' ms, ' + layouts.toFixed(1) + ' layouts a poll');
+	assert.ok(middle < 16, middle + ' ms');
+	assert.ok(layouts < 3, layouts + ' layouts a poll');
+
+	/* and none of them because a script asked for a size */
+	const forced = await page.evaluate(async reply => {
+		const view = await L.require('view.mezoura.status');
+		let asked = 0;
+
+		for (const [ owner, names ] of [ [ Element.prototype, [ 'getBoundingClientRect', 'getClientRects' ] ], [ window, [ 'getComputedStyle' ] ] ])
+			for (const name of names) {
+				const fn = owner[name];
+				owner[name] = function(...args) { asked++; return fn.apply(this, args); };
+			}
+
+		for (const [ owner, names ] of [ [ HTMLElement.prototype, [ 'offsetWidth', 'offsetHeight', 'offsetTop', 'innerText' ] ], [ Element.prototype, [ 'clientWidth', 'clientHeight', 'scrollTop', 'scrollHeight' ] ] ])
+			for (const name of names) {
+				const { get } = Object.getOwnPropertyDescriptor(owner, name);
+				Object.defineProperty(owner, name, { get() { asked++; return get.call(this); } });
+			}
+
+		view.update({ stats: reply });
+
+		return asked;
+	}, fake.stats({}));
+
+	assert.equal(forced, 0);
+	await page.context().close();
+});
+
+test('half an hour of polls leaves nothing behind', async t => {
+	fake = new FakeDaemon({ hosts: 150 });
+	router.setDaemon(fake.object());
+
+	const page = await open(browser, router, { reducedMotion: 'reduce' });
+
+	await page.evaluate(async () => {
+		(await L.require('poll')).stop();
+		document.querySelectorAll('.mz-hosts tbody button')[3].click();
+		document.querySelector('.mz-alternative summary').click();
+	});
+
+	const client = await page.context().newCDPSession(page);
+	await client.send('Performance.enable');
+
+	const used = async () => {
+		await client.send('HeapProfiler.collectGarbage');
+		const m = Object.fromEntries((await client.send('Performance.getMetrics')).metrics.map(x => [ x.name, x.value ]));
+		return { heap: m.JSHeapUsedSize, nodes: m.Nodes, listeners: m.JSEventListeners };
+	};
+
+	/* hosts come and go meanwhile, as guests do */
+	await page.evaluate(async reply => {
+		const view = await L.require('view.mezoura.status'), { store } = view, { push } = store;
+		let clock = Date.now() / 1000, n = 0;
+
+		store.push = function(stats) { push.call(this, stats, clock += 2); };
+		window.polls = async count => {
+			while (count--) {
+				n++;
+				reply.time += 2;
+				reply.hosts.forEach((h, i) => {
+					h.download.rate = (i * 7919 + n * 104729) % 1e6;
+					h.download.bytes += h.download.rate * 2;
+					if (i % 30 == 29)
+						h.mac = h.mac.slice(0, 15) + ((n >> 4) & 255).toString(16).padStart(2, '0');
+				});
+				view.update({ stats: reply });
+				await new Promise(resolve => setTimeout(resolve, 0));
+			}
+		};
+	}, fake.stats({}));
+
+	const polls = (n) => page.evaluate(n => window.polls(n), n);
+
+	/* the first six minutes fill the history */
+	await polls(200);
+	const before = await used();
+	await polls(900);
+	const after = await used();
+
+	t.diagnostic('heap ' + (before.heap / 1e6).toFixed(1) + ' -> ' + (after.heap / 1e6).toFixed(1) + ' MB, nodes ' + before.nodes + ' -> ' + after.nodes + ', listeners ' + before.listeners + ' -> ' + after.listeners);
+	assert.ok(after.heap < before.heap * 1.1 + 5e5, 'heap grew');
+	assert.ok(after.nodes < before.nodes * 1.1 + 200, 'nodes grew');
+	assert.ok(after.listeners < before.listeners * 1.1 + 50, 'listeners grew');
+	await page.context().close();
+});
