@@ -23,7 +23,7 @@ const user, group = 34711, 34712
 func confine(t *testing.T) []string {
 	t.Helper()
 	if _, err := exec.LookPath("setpriv"); err != nil {
-		t.Skipf("%v: install util-linux", err)
+		unable(t, "%v: install util-linux", err)
 	}
 	data, err := os.ReadFile("files/mezoura.capabilities.json")
 	if err != nil {
@@ -68,7 +68,7 @@ func prepare(t *testing.T, s *lab.Setup) {
 // pins that outlive the daemon, taking them over.
 func TestConfined(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("makes network namespaces: needs root")
+		unable(t, "makes network namespaces: needs root")
 	}
 	binary := os.Getenv("MEZOURA_BINARY")
 	if binary == "" {

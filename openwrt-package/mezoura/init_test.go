@@ -209,7 +209,7 @@ func TestMountsBPFFS(t *testing.T) {
 func TestShellcheck(t *testing.T) {
 	tool, err := exec.LookPath("shellcheck")
 	if err != nil {
-		t.Skipf("%v: install shellcheck", err)
+		unable(t, "%v: install shellcheck", err)
 	}
 	scripts, err := filepath.Glob("testdata/*")
 	if err != nil {

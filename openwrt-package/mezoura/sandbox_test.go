@@ -24,11 +24,11 @@ type router struct {
 func newRouter(t *testing.T) router {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("changes its root and the owners of files: needs root")
+		unable(t, "changes its root and the owners of files: needs root")
 	}
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
-		t.Skipf("%v: install busybox-static", err)
+		unable(t, "%v: install busybox-static", err)
 	}
 	r := router{t, t.TempDir()}
 	for _, dir := range []string{"bin", "sbin", "dev", "proc", "tmp", "usr/bin", "etc/config", "etc/init.d", "lib/functions", "sys/fs/bpf", "var/run/ubus"} {
@@ -148,4 +148,14 @@ func (r router) wantFile(name string, uid, gid uint32, mode fs.FileMode) {
 	if s.Uid != uid || s.Gid != gid || info.Mode()&(fs.ModePerm|fs.ModeSticky) != mode {
 		r.t.Errorf("%s: %d:%d %v, want %d:%d %v", name, s.Uid, s.Gid, info.Mode(), uid, gid, mode)
 	}
+}
+
+// unable skips a test that this machine cannot run, or fails it where nothing may
+// be skipped.
+func unable(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("MEZOURA_REQUIRE_ROOT") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }

@@ -297,7 +297,7 @@ func checkRuns(t *testing.T, a pack.Arch, binary []byte) {
 	if runtime.GOARCH != "amd64" || a.Machine != elf.EM_386 {
 		emulator, err := exec.LookPath("qemu-" + a.QEMU + "-static")
 		if err != nil {
-			t.Skipf("%v: install qemu-user-static", err)
+			unable(t, "%v: install qemu-user-static", err)
 		}
 		prefix := []string{emulator}
 		if a.Machine == elf.EM_MIPS {
@@ -408,4 +408,14 @@ func TestReproducible(t *testing.T) {
 			t.Errorf("%s differs; error %v", filepath.Base(name), err)
 		}
 	}
+}
+
+// unable skips a test that this machine cannot run, or fails it where nothing may
+// be skipped.
+func unable(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("MEZOURA_REQUIRE_ROOT") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }

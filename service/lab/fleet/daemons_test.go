@@ -139,7 +139,7 @@ func (h *house) pass(outside net.Conn) {
 // went over the hosts' wires: through a kill, a reboot and a new name.
 func TestFleetOfDaemons(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("makes network namespaces: needs root")
+		unable(t, "makes network namespaces: needs root")
 	}
 	tool(t, "prometheus", "prometheus")
 	binary := os.Getenv("MEZOURA_BINARY")

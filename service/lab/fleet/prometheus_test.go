@@ -25,7 +25,7 @@ func tool(t *testing.T, name, from string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("%v: install %s", err, from)
+		unable(t, "%v: install %s", err, from)
 	}
 	return path
 }
@@ -196,4 +196,14 @@ func (p prometheus) one(expr string) float64 {
 		p.t.Fatalf("%s: %v, want one value", expr, list)
 	}
 	return list[0].Value
+}
+
+// unable skips a test that this machine cannot run, or fails it where nothing may
+// be skipped.
+func unable(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("MEZOURA_REQUIRE_ROOT") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }
