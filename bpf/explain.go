@@ -5,16 +5,41 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // ErrNoBPF means a kernel that was built without BPF_SYSCALL.
 var ErrNoBPF = errors.New("this kernel has no BPF (CONFIG_BPF_SYSCALL)")
 
 // ErrPermission means that the process may not load or attach.
-var ErrPermission = errors.New("not permitted: root, or CAP_BPF and CAP_NET_ADMIN, are needed")
+var ErrPermission = errors.New("not permitted: root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, are needed")
+
+// missing names the capabilities that this process does not have of those it needs.
+func missing() string {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&hdr, &data[0]) != nil {
+		return ""
+	}
+	has := func(c int) bool { return data[c/32].Effective>>(c%32)&1 != 0 }
+	var names []string
+	for _, c := range []struct {
+		name string
+		id   int
+	}{{"CAP_BPF", unix.CAP_BPF}, {"CAP_PERFMON", unix.CAP_PERFMON}, {"CAP_NET_ADMIN", unix.CAP_NET_ADMIN}} {
+		if !has(c.id) && (c.id == unix.CAP_NET_ADMIN || !has(unix.CAP_SYS_ADMIN)) {
+			names = append(names, c.name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; missing: " + strings.Join(names, ", ")
+}
 
 // explain puts what the kernel's error means here in front of it. The library's own hint on a refusal names the
 // limit on locked memory, which is nearly never the cause.
@@ -26,7 +51,10 @@ func explain(err error) error {
 	case errors.Is(err, syscall.ENOSYS):
 		return ErrNoBPF
 	case errors.Is(err, syscall.EPERM):
-		return ErrPermission
+		return fmt.Errorf("%w%s", ErrPermission, missing())
+	case (errors.As(err, &verifier) || errors.Is(err, syscall.EFAULT)) && missing() != "":
+		// Without CAP_PERFMON the verifier forbids arithmetic that it allows otherwise, or gives up on it.
+		return fmt.Errorf("%w%s", ErrPermission, missing())
 	case errors.As(err, &verifier):
 		return fmt.Errorf("refused by this kernel's verifier, please report with the output of uname -a: %w", err)
 	}
