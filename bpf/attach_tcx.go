@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -90,11 +91,33 @@ func (t *tcx) attach(ifindex int, dir direction, prog *ebpf.Program) error {
 }
 
 func (t *tcx) detach(ifindex int, dir direction) error {
-	err := os.Remove(t.pin(ifindex, dir)) // the last reference: the link goes with it
-	if errors.Is(err, unix.ENOENT) {
-		return nil
+	l, err := t.open(ifindex, dir)
+	if l == nil {
+		return err
 	}
-	return err
+	defer l.Close()
+	if err := detachLink(l); err != nil {
+		return fmt.Errorf("detach link: %w", err)
+	}
+	if err := l.Unpin(); err != nil {
+		return fmt.Errorf("remove pin of link: %w", err)
+	}
+	return nil
+}
+
+// detachLink takes a link's program off its hook at once. Without its last reference it would go, too, but some time
+// later, and until then count what is counted elsewhere by then.
+func detachLink(l link.Link) error {
+	held, ok := l.(interface{ FD() int })
+	if !ok {
+		return fmt.Errorf("%T has no descriptor", l)
+	}
+	attr := struct{ fd uint32 }{uint32(held.FD())}
+	_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_LINK_DETACH, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	if errno != 0 && errno != unix.ENOLINK {
+		return errno
+	}
+	return nil
 }
 
 func (t *tcx) close() error { return nil }
