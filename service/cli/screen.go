@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -116,6 +115,24 @@ func parseKey(b []byte) key {
 	return keyNone
 }
 
+// keyLength is how many bytes the first key of b has sent: one, or a sequence from ESC on.
+func keyLength(b []byte) int {
+	switch {
+	case b[0] != '\x1b' || len(b) < 2:
+		return 1
+	case b[1] == 'O':
+		return min(len(b), 3)
+	case b[1] != '[':
+		return 2
+	}
+	for i, c := range b[2:] {
+		if c >= 0x40 && c <= 0x7e {
+			return i + 3
+		}
+	}
+	return len(b)
+}
+
 // readKeys sends keys until the terminal is gone; then it closes the channel.
 func readKeys(ctx context.Context, in io.Reader, keys chan<- key) {
 	defer close(keys)
@@ -126,13 +143,7 @@ func readKeys(ctx context.Context, in io.Reader, keys chan<- key) {
 			return
 		}
 		for b := buf[:n]; len(b) > 0; {
-			one := b[:1]
-			if b[0] == '\x1b' { // what a key sends comes in one piece, up to the next ESC
-				one = b
-				if next := bytes.IndexByte(b[1:], '\x1b'); next >= 0 {
-					one = b[:next+1]
-				}
-			}
+			one := b[:keyLength(b)]
 			b = b[len(one):]
 			select {
 			case keys <- parseKey(one):

@@ -49,7 +49,7 @@ func TestTable(t *testing.T) {
 // TestTableRows holds any table to what makes it one: as many lines as hosts, a title and totals; none wider than the
 // terminal; numbers aligned on the right; nothing but printable characters.
 func TestTableRows(t *testing.T) {
-	for name, s := range map[string]*account.Snapshot{"hostile": hostileHome(), "family": family(), "fleet": fleet(300, 1)} {
+	for name, s := range map[string]*account.Snapshot{"hostile": hostileHome(), "family": family(), "fleet": fleet(30, 1)} {
 		for wide := 0; wide <= 200; wide++ {
 			if wide > 0 && wide < 34 { // less than the least there is to say
 				continue

@@ -59,7 +59,8 @@ func (v *view) screen(wide, high int) string {
 		if style == inverse {
 			text += strings.Repeat(" ", wide-width(text))
 		}
-		lines = append(lines, style+text+plain+clearLine)
+		// The line is cleared first: after a text as wide as the screen that would take its last character.
+		lines = append(lines, clearLine+style+text+plain)
 	}
 	l := *v.listing
 	l.Hosts = slices.Clone(l.Hosts)
