@@ -29,7 +29,7 @@ test('a poll with 500 hosts takes less than 16 ms of scripting, and asks for no 
 	await page.evaluate(async () => (await L.require('poll')).stop());
 
 	const client = await page.context().newCDPSession(page);
-	const replies = Array.from({ length: 40 }, () => fake.stats({}));
+	const replies = Array.from({ length: 30 }, () => fake.stats({}));
 
 	/* time of the thread, not of the clock: other processes of the machine do not count */
 	await client.send('Performance.enable', { timeDomain: 'threadTicks' });
@@ -45,19 +45,21 @@ test('a poll with 500 hosts takes less than 16 ms of scripting, and asks for no 
 
 	const times = [], first = await metrics();
 
-	for (let i = 0; i < 40; i++) {
-		const before = await metrics();
+	for (let i = 0; i < 30; i++) {
+		const a = (await metrics()).ThreadTime;
+		await page.evaluate(() => 0);
+		const b = (await metrics()).ThreadTime;
 		await page.evaluate(() => window.next());
-		const after = await metrics();
+		const c = (await metrics()).ThreadTime;
 
-		times.push(1000 * (after.ScriptDuration - before.ScriptDuration));
+		times.push(1000 * (c - b - (b - a)));
 		await page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve, 10))));
 	}
 
 	const layouts = ((await metrics()).LayoutCount - first.LayoutCount) / times.length, middle = median(times.slice(10));
 
 	t.diagnostic('median ' + middle.toFixed(1) + ' ms, worst ' + Math.max(...times.slice(10)).toFixed(1) + ' ms, ' + layouts.toFixed(1) + ' layouts a poll');
-	assert.ok(middle < 16, middle + ' ms');
+	assert.ok(middle > 0.5 && middle < 16, middle + ' ms');
 	assert.ok(layouts < 3, layouts + ' layouts a poll');
 
 	/* and none of them because a script asked for a size */
@@ -87,7 +89,7 @@ test('a poll with 500 hosts takes less than 16 ms of scripting, and asks for no 
 });
 
 test('half an hour of polls leaves nothing behind', async t => {
-	fake = new FakeDaemon({ hosts: 150 });
+	fake = new FakeDaemon({ hosts: 60 });
 	router.setDaemon(fake.object());
 
 	const page = await open(browser, router, { reducedMotion: 'reduce' });
@@ -124,7 +126,9 @@ test('half an hour of polls leaves nothing behind', async t => {
 						h.mac = h.mac.slice(0, 15) + ((n >> 4) & 255).toString(16).padStart(2, '0');
 				});
 				view.update({ stats: reply });
-				await new Promise(resolve => setTimeout(resolve, 0));
+
+				if (n % 10 == 0)
+					await new Promise(resolve => setTimeout(resolve, 0));
 			}
 		};
 	}, fake.stats({}));
