@@ -2,32 +2,39 @@
 
 GO       ?= go
 VERSION  ?= 1.0.0
+TAGS     ?= nethttpomithttp2
 LDFLAGS   = -s -w -buildid= -X main.version=$(VERSION)
-TOOL      = $(GO) tool -modfile=tools/go.mod
-PACKAGES  = ./bpf/... ./service/... ./ubus/... ./openwrt-package/...
-# As root every test has to run; elsewhere those that need it say why they do not.
+ARCH     ?=
+# As root every test has to run; elsewhere those that can not say why.
 REQUIRE   = $(if $(filter 0,$(shell id -u)),MEZOURA_REQUIRE_ROOT=1)
+# The lab and what uses it load the machine: one package at a time, after the others.
+LAB       = ./service/lab/... ./openwrt-package/... ./service/mezoura ./service
+OTHERS    = $(shell $(GO) list ./... | grep -v -e /service/lab -e /openwrt-package -e /luci-app-mezoura -e /service/mezoura$$ -e /service$$)
 
 export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test deps check bench generate
+.PHONY: help build demo test deps check test-units test-lab test-libubus bench generate ipk packages apk
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build/mezoura
-	$(GO) build -trimpath -tags nethttpomithttp2 -ldflags '$(LDFLAGS)' -o build/mezoura ./service/mezoura
+	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o build/mezoura ./service/mezoura
 
-demo: ## two hosts, a router and an internet in namespaces, counted against sent (root; KEEP=1 leaves it running)
+demo: ## two hosts, a router and an internet in namespaces: counted against sent (root; KEEP=1 leaves it running)
 	./service/lab/deps.sh demo
 	$(MAKE) build
-	$(GO) run ./service/lab/demo $(if $(KEEP),-keep)
+	$(GO) build -o build/demo ./service/lab/demo
+	build/demo -binary build/mezoura $(if $(KEEP),-keep)
 
-test: deps check ## everything: checks, units, real packets, real programs (installs what it needs where it can)
+test: ## everything: checks, units, real packets, packages, the page (installs what it needs where it can)
+	$(MAKE) deps
+	$(MAKE) check
 	$(MAKE) build
-	$(REQUIRE) $(GO) test -timeout 40m $(PACKAGES)
+	$(MAKE) test-units
+	$(MAKE) test-lab
 
 deps:
 	./service/lab/deps.sh test
@@ -35,11 +42,29 @@ deps:
 check: ## generated objects, formatting, vet, staticcheck
 	./tools/check.sh
 
-bench: ## Go benchmarks, for benchstat
-	$(GO) test -run '^$$' -bench . -benchtime 400x ./bpf
-	$(GO) test -run '^$$' -bench 'Scrape|Object|Book' ./service/export ./service/object ./service/account
-	$(GO) test -run '^$$' -bench . ./ubus/blobmsg
-	$(GO) test -run '^$$' -bench Forward ./service/lab
+test-units: ## what needs no laboratory
+	$(REQUIRE) $(GO) test -timeout 20m $(OTHERS)
 
-generate: ## the BPF objects from C (clang-14)
+test-lab: build ## real packets through namespaces, and packages under emulation
+	$(REQUIRE) MEZOURA_BINARY=$(CURDIR)/build/mezoura $(GO) test -p 1 -timeout 40m $(LAB)
+
+test-libubus: ## the conformance tests of package ubus over ubusd and libubus; fails where they are missing
+	MEZOURA_REQUIRE_LIBUBUS=1 CGO_ENABLED=1 $(GO) vet -tags libubus ./ubus/...
+	MEZOURA_REQUIRE_LIBUBUS=1 CGO_ENABLED=1 $(GO) test -tags libubus ./ubus/...
+
+bench: ## Go benchmarks, in the format of benchstat
+	$(GO) test -run '^$$' -bench . -benchtime 1000x ./bpf
+	$(GO) test -run '^$$' -bench . ./service/account ./service/export ./service/object ./ubus/...
+	$(GO) test -run '^$$' -bench . -benchtime 50x ./service/lab
+
+generate: ## the BPF objects, from C (clang-14)
 	cd bpf && $(GO) generate
+
+ipk: ## packages for opkg without an SDK: dist/ipk (ARCH=mipsel_24kc; all without)
+	$(GO) run ./openwrt-package/packages -arch "$(ARCH)" -out dist ipk
+
+packages: ## packages of all architectures
+	$(GO) run ./openwrt-package/packages -out dist ipk
+
+apk: ## packages for apk, where the tool apk 3 is: dist/apk
+	$(GO) run ./openwrt-package/packages -arch "$(ARCH)" -out dist apk
