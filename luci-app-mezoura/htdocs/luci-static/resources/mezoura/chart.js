@@ -169,7 +169,6 @@ class Chart {
 		text(this.width - 4, plot - 4, 'end', '↑ ' + _('Upload'));
 	}
 
-	/* Marks of the clock move with the areas. */
 	drawClock(now, plot) {
 		const every = (this.span == 300) ? (this.width < 480 ? 120 : 60) : this.span / 2;
 

@@ -11,7 +11,7 @@ const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'bas
 
 const zeros = () => new Float32Array(SAMPLES);
 
-/* Newest last. Shifting 640 bytes is cheaper than ring indices everywhere. */
+/* Newest last. */
 function shift(samples, value) {
 	samples.copyWithin(0, 1);
 	samples[SAMPLES - 1] = value;
@@ -203,7 +203,7 @@ const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style:
 const clock = new Intl.DateTimeFormat(language, { timeStyle: 'medium' });
 const date = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
 
-/* Three digits and a unit. Intl is ten times slower, and this is called 2500 times a poll. */
+/* Three digits and a unit. Intl is ten times slower. */
 function scaled(value, names) {
 	let i = 0;
 
