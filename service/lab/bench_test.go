@@ -17,7 +17,7 @@ import (
 func BenchmarkForward(b *testing.B) {
 	for _, direction := range []string{"upload", "download"} {
 		b.Run(direction, func(b *testing.B) {
-			const frames = 20_000
+			const frames = 1000 // 2 ms: now and then one runs undisturbed on a busy machine, too
 			modes := append([]string{"without"}, attachModes(b)...)
 			runs := map[string]func() time.Duration{}
 			for _, mode := range modes {
@@ -25,8 +25,9 @@ func BenchmarkForward(b *testing.B) {
 			}
 			best := map[string]time.Duration{}
 			b.ResetTimer()
-			for range b.N {
-				for _, mode := range modes {
+			for round := range b.N {
+				for i := range modes {
+					mode := modes[(round+i)%len(modes)]
 					took := runs[mode]()
 					if best[mode] == 0 || took < best[mode] {
 						best[mode] = took
