@@ -70,7 +70,7 @@ test('everything together is below 60 kB, and asks nobody but the router', () =>
 	assert.ok(size < 60000, size + ' bytes');
 
 	for (const name of files)
-		assert.doesNotMatch(readFileSync(name, 'utf8').replace('http://www.w3.org/2000/svg', ''), /https?:|@import|url\(|innerHTML|insertAdjacentHTML|localStorage\.clear|eval\(/, name);
+		assert.doesNotMatch(readFileSync(name, 'utf8').replace('http://www.w3.org/2000/svg', ''), /https?:|@import|(?<!L\.)url\(|innerHTML|insertAdjacentHTML|localStorage\.clear|eval\(/, name);
 });
 
 test('the right to read lets nobody change anything', () => {
