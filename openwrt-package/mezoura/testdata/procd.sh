@@ -51,7 +51,7 @@ procd_close_instance() {
 
 # end PID: as procd, and the daemon, which has something to write first.
 end() {
-	(sleep 0.4 && kill "$1" && rm -f /var/run/mezoura.pid /procd.running) &
+	(sleep 0.4; kill "$1" 2> /dev/null; rm -f /var/run/mezoura.pid /procd.running) &
 }
 
 procd_kill() {
