@@ -370,7 +370,7 @@ func Detach(c config.Config) error {
 	}
 	defer held.Close()
 	err = bpf.DetachAll(c.BPFFS)
-	for _, name := range []string{"book", "lock"} {
+	for _, name := range []string{stateName, stateName + newSuffix, lockName} {
 		if rm := os.Remove(c.StateDir + "/" + name); rm != nil && !errors.Is(rm, os.ErrNotExist) {
 			err = errors.Join(err, rm)
 		}

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const lockName = "lock"
+
 // errRunning means that another daemon has the tables.
 var errRunning = errors.New("another mezoura is running: end it first, or give this one another -bpffs and -state")
 
@@ -19,7 +21,7 @@ func lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
-	path := filepath.Join(dir, "lock")
+	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
@@ -30,6 +32,12 @@ func lock(dir string) (*os.File, error) {
 			return nil, fmt.Errorf("lock %s: %w", path, errRunning)
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	// The file that was locked may be one that a Detach has just removed.
+	var ours, there unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &ours) != nil || unix.Stat(path, &there) != nil || ours.Ino != there.Ino {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, errRunning)
 	}
 	return f, nil
 }

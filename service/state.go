@@ -14,7 +14,11 @@ import (
 	"github.com/mezoura/mezoura/service/account"
 )
 
-const stateMagic = "mezoura state 1\n"
+const (
+	stateName  = "book"
+	stateMagic = "mezoura state 1\n"
+	newSuffix  = ".new"
+)
 
 // state is what outlives the process besides the kernel's tables: the book, and which parts of which tables are in it
 // already. Both are one file, replaced at once, so that a packet is in the book or in the tables, never in both.
@@ -27,7 +31,7 @@ type state struct {
 // readState reads the file into the book. A file that is not there is a first start; one that can not be read is
 // reported, and the book begins anew.
 func readState(dir string, book *account.Book) (*state, error) {
-	s := &state{path: filepath.Join(dir, "book"), closed: map[string]uint32{}, ended: map[string]bool{}}
+	s := &state{path: filepath.Join(dir, stateName), closed: map[string]uint32{}, ended: map[string]bool{}}
 	data, err := os.ReadFile(s.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return s, nil
@@ -86,18 +90,28 @@ func (s *state) write(book *account.Book) error {
 	if err != nil {
 		return fmt.Errorf("write book: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(s.path), ".book-")
-	if err != nil {
-		return fmt.Errorf("write book: %w", err)
-	}
-	_, err = tmp.Write(data)
-	err = errors.Join(err, tmp.Close())
+	// Of a fixed name, so that nothing piles up after kills; the lock says that nobody else writes it.
+	tmp := s.path + newSuffix
+	err = writeFile(tmp, data)
 	if err == nil {
-		err = os.Rename(tmp.Name(), s.path)
+		err = os.Rename(tmp, s.path)
 	}
 	if err != nil {
-		os.Remove(tmp.Name())
+		os.Remove(tmp)
 		return fmt.Errorf("write book: %w", err)
 	}
 	return nil
+}
+
+// writeFile makes a file that only its owner reads, and follows no link that is in its place.
+func writeFile(path string, data []byte) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
