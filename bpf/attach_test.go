@@ -66,7 +66,7 @@ func (c *cable) pass(t *testing.T, n int) {
 func expect(t *testing.T, what string, packets uint64, all ...*Tables) {
 	t.Helper()
 	var up, down uint64
-	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		up, down = 0, 0
 		for _, tables := range all {
 			u, d := sum(mustRead(t, tables))
@@ -252,7 +252,7 @@ func newBystander(t *testing.T, verdict int32) *bystander {
 func (b *bystander) expect(t *testing.T, what string, want uint64) {
 	t.Helper()
 	var got uint64
-	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline) && got < want; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && got < want; time.Sleep(5 * time.Millisecond) {
 		if err := b.seen.Lookup(uint32(0), &got); err != nil {
 			t.Fatal(err)
 		}
@@ -439,7 +439,7 @@ func TestWire(t *testing.T) {
 		}
 	}
 	var lines []string
-	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if lines = differences(tallyOf(mustRead(t, tables)), b.tally()); len(lines) == 0 {
 			break
 		}

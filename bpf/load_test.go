@@ -44,6 +44,23 @@ func startLoad(t *testing.T, tables *Tables, h hook, frames [][]byte) *load {
 	return l
 }
 
+// pass waits until each frame has run some times more, at least once from beginning to end.
+func (l *load) pass(t *testing.T) {
+	t.Helper()
+	var targets []uint64
+	for i := range l.ran {
+		targets = append(targets, l.ran[i].Load()+16)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for i, target := range targets {
+		for ; l.ran[i].Load() < target; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the load does not run")
+			}
+		}
+	}
+}
+
 func (l *load) end(t *testing.T) {
 	t.Helper()
 	l.stop.Store(true)
@@ -285,7 +302,7 @@ func TestApplyUnderLoad(t *testing.T) {
 			held[c.from] = packets(start, c.from)
 		}
 		strangers := start.Unattributed[NoPrefix].Upload.Packets
-		time.Sleep(30 * time.Millisecond)
+		l.pass(t)
 		end := mustRead(t, tables)
 		for _, c := range list {
 			n := packets(end, c.from) - held[c.from]
@@ -321,7 +338,7 @@ func TestApplyUnderLoad(t *testing.T) {
 		t.Errorf("%d packets of nobody, expected %d and those to the second prefix", n, some)
 	}
 	t.Logf("%d changes of rules, %d packets", changes, ran)
-	if changes < 10 || ran < 10000 {
+	if changes < 4 || ran < 10000 {
 		t.Errorf("%d changes, %d packets: too few to prove anything", changes, ran)
 	}
 }
