@@ -43,7 +43,7 @@ type binding struct {
 	subscriber bool
 	sink       sink
 	id         uint32
-	native     any // the transport's own
+	native     any //lint:ignore U1000 the transport's own: of libubus, which is built by tag
 }
 
 // sink receives what the broker sends to an object, in order, on the
@@ -63,7 +63,7 @@ type incoming struct {
 	args         []byte // nil if there are none, which differs from an empty table
 	user, group  string
 	noReply      bool
-	native       any // the transport's own
+	native       any //lint:ignore U1000 the transport's own: of libubus, which is built by tag
 }
 
 // ObjectInfo describes an object that a lookup found.

@@ -139,7 +139,7 @@ func TestReadmeExample(t *testing.T) {
 		if got != string(want) {
 			t.Errorf("%s: got\n%s\nwant\n%s", c.file, got, want)
 		}
-		if off := write(t, readme(), false, c.format); "" == off || strings.Contains(off, "node_nat") || !strings.HasSuffix(got, strings.Replace(off, runtime.Version(), "GOVERSION", 1)) {
+		if off := write(t, readme(), false, c.format); off == "" || strings.Contains(off, "node_nat") || !strings.HasSuffix(got, strings.Replace(off, runtime.Version(), "GOVERSION", 1)) {
 			t.Errorf("%s: without the original's families:\n%s", c.file, off)
 		}
 	}
@@ -243,11 +243,8 @@ func normal(t *testing.T, text string) map[string]bool {
 	all := map[string]bool{}
 	for _, l := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		if m := line.FindStringSubmatch(l); m != nil {
-			var labels []string
 			rest := m[2]
-			for _, x := range label.FindAllString(rest, -1) {
-				labels = append(labels, x)
-			}
+			labels := label.FindAllString(rest, -1)
 			if strings.Join(labels, ",") != rest {
 				t.Errorf("labels of %s", l)
 			}
