@@ -22,6 +22,9 @@ import (
 // firstAnswer is how long a start waits for netifd: attaching with what it says saves doing it twice.
 const firstAnswer = 100 * time.Millisecond
 
+// leasesObject is odhcpd's.
+const leasesObject = "dhcp"
+
 // bus is what the daemon does on ubus: its object, the networks of netifd, the leases of odhcpd. All of it can be absent.
 type bus struct {
 	log       *slog.Logger
@@ -87,6 +90,13 @@ func (b *bus) open(ctx context.Context, s *service) {
 	if len(s.config.Networks) > 0 {
 		b.follow(ctx, s)
 	}
+	// odhcpd may come after us, and tells of leases.
+	if _, err = b.conn.Watch(ctx, leasesObject, func(ubus.ObjectChange) { s.hosts.Refresh() }); err == nil {
+		_, err = b.conn.Subscribe(ctx, leasesObject, func(ubus.Notification) { s.hosts.Refresh() })
+	}
+	if err != nil {
+		b.log.Warn("names of odhcpd may be seen late", "error", err)
+	}
 }
 
 func (b *bus) follow(ctx context.Context, s *service) {
@@ -128,7 +138,7 @@ func (b *bus) transport() string {
 
 // leases asks odhcpd.
 func (b *bus) leases(ctx context.Context, method string) ([]byte, error) {
-	reply, err := b.conn.Call(ctx, "dhcp", method, nil)
+	reply, err := b.conn.Call(ctx, leasesObject, method, nil)
 	if err != nil {
 		return nil, err
 	}
