@@ -4,8 +4,12 @@ package bpf
 
 import (
 	"encoding/binary"
+	"fmt"
 	"sync/atomic"
+	"time"
 	"unsafe"
+
+	"github.com/cilium/ebpf"
 )
 
 // nearEnd is more than what one packet can add.
@@ -44,4 +48,43 @@ func (c *tornCounter) again() (whole bool) {
 	*c.sum += value - c.read
 	c.read = value
 	return whole
+}
+
+// unsure is an entry of an overflow table that the kernel may have copied between two stores of the program.
+type unsure struct {
+	key   overflowKey
+	entry int32
+	value account
+}
+
+// torn tells whether copied counters may be. Each is near its end; or it has passed that for the first time, and
+// there are more packets than so many bytes can be, the shortest being a header of IPv4.
+func (t *Traffic) torn() bool {
+	end := func(v uint64) bool { return v>>32 != 0 && uint32(v) < nearEnd || uint32(v) > -nearEnd&0xffffffff }
+	return end(t.Bytes) || end(t.Packets) || t.Bytes < 20*t.Packets || t.Packets == 0 && t.Bytes != 0
+}
+
+// settleOverflow looks unsure entries up again until their counters are whole.
+func (r *reader) settleOverflow(m *ebpf.Map) error {
+	for i := range r.unsure {
+		u := &r.unsure[i]
+		v, e := &u.value, &r.entries[u.entry]
+		counters := [...]tornCounter{
+			{unsafe.Pointer(&v.Upload.Bytes), v.Upload.Bytes, &e.Upload.Bytes},
+			{unsafe.Pointer(&v.Upload.Packets), v.Upload.Packets, &e.Upload.Packets},
+			{unsafe.Pointer(&v.Download.Bytes), v.Download.Bytes, &e.Download.Bytes},
+			{unsafe.Pointer(&v.Download.Packets), v.Download.Packets, &e.Download.Packets},
+		}
+		for whole := false; !whole; {
+			time.Sleep(settle)
+			if err := m.Lookup(&u.key, v); err != nil {
+				return fmt.Errorf("read overflow table again: %w", err)
+			}
+			whole = true
+			for j := range counters {
+				whole = counters[j].again() && whole
+			}
+		}
+	}
+	return nil
 }

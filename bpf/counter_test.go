@@ -172,3 +172,29 @@ func TestReaderMends(t *testing.T) {
 		t.Errorf("%d are left", len(r.torn))
 	}
 }
+
+// TestOverflowIsMended: what was copied half written is looked up again; the sum has what the other CPUs have, too.
+func TestOverflowIsMended(t *testing.T) {
+	tables := newTables(t, Size{Addresses: 64, CPUs: possibleCPUs(t)})
+	whole := account{Upload: Traffic{1<<32 + 60, 3000000}, Download: Traffic{500, 5}}
+	k := overflowKey{Key: keyOfHost(3)}
+	if err := tables.overflow[0].Put(&k, &whole); err != nil {
+		t.Fatal(err)
+	}
+	copied := whole
+	copied.Upload.Bytes = 60
+	if !copied.Upload.torn() || copied.Download.torn() || !(&Traffic{5<<32 + 9, 1 << 30}).torn() || (&Traffic{1 << 31, 1 << 22}).torn() {
+		t.Error("torn counters are not told from whole ones")
+	}
+	r := &reader{
+		entries: []Entry{{}, {Upload: Traffic{1000 + 60, 10 + 3000000}, Download: Traffic{500, 5}}},
+		unsure:  []unsure{{k, 1, copied}},
+	}
+	if err := r.settleOverflow(tables.overflow[0]); err != nil {
+		t.Fatal(err)
+	}
+	e := r.entries[1]
+	if e.Upload != (Traffic{1<<32 + 1060, 3000010}) || e.Download != whole.Download {
+		t.Errorf("%+v", e)
+	}
+}

@@ -49,6 +49,7 @@ type reader struct {
 	torn       []tornCounter
 	keys       []overflowKey
 	values     []account
+	unsure     []unsure
 }
 
 func (r *reader) reset(generation uint32, rows int) {
@@ -215,6 +216,7 @@ func (t *Tables) readOverflow(c *Counts, half int, clock uint32) error {
 		t.addCopied(&r.entries[i], v, clock)
 		c.Conflicts++
 	}
+	r.unsure = r.unsure[:0]
 	if m.KeySize() != uint32(unsafe.Sizeof(overflowKey{})) || m.ValueSize() != uint32(unsafe.Sizeof(account{})) {
 		return t.readForeignOverflow(m, visit)
 	}
@@ -227,12 +229,15 @@ func (t *Tables) readOverflow(c *Counts, half int, clock uint32) error {
 		for i := 0; i < n; i++ {
 			v := (*[unsafe.Sizeof(account{})]byte)(unsafe.Pointer(&r.values[i]))
 			visit(&r.keys[i].Key, r.values[i].Network, v[:])
+			if tears && (r.values[i].Upload.torn() || r.values[i].Download.torn()) {
+				r.unsure = append(r.unsure, unsure{r.keys[i], r.byKey[r.keys[i].Key], r.values[i]})
+			}
 		}
 		switch {
 		case err == nil:
 			continue
 		case errors.Is(err, ebpf.ErrKeyNotExist):
-			return nil
+			return r.settleOverflow(m)
 		}
 		return fmt.Errorf("read overflow table: %w", err)
 	}
