@@ -27,6 +27,8 @@ type Meter struct {
 
 	mu     sync.Mutex
 	count  MeterCounts
+	read   uint64 // packets taken from the socket
+	queued uint64 // packets the kernel has put there
 	failed error
 }
 
@@ -148,6 +150,7 @@ func (m *Meter) see(b []byte, length int, control []byte, from *unix.SockaddrLin
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.read++
 	addTo(&m.count.Skbs, out, t)
 	if from.Pkttype == unix.PACKET_OTHERHOST {
 		m.count.Foreign++
@@ -211,29 +214,53 @@ func (m *Meter) Counts() (MeterCounts, error) {
 	for addr, counts := range m.count.Internet {
 		c.Internet[addr] = counts
 	}
-	if m.failed == nil && m.fd >= 0 {
-		// Reading the statistics clears them: a drop is kept in failed.
-		stats, err := unix.GetsockoptTpacketStats(m.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
-		if err != nil {
-			m.failed = fmt.Errorf("read packet socket statistics: %w", err)
-		} else if stats.Drops > 0 {
-			m.failed = fmt.Errorf("meter dropped %d packets", stats.Drops)
-		}
-	}
+	m.statistics()
 	return c, m.failed
 }
 
-// Settled waits until nothing more arrives, and returns the readings.
+// statistics asks the kernel how many packets it has queued and dropped. Asking clears them there.
+func (m *Meter) statistics() {
+	if m.failed != nil || m.fd < 0 {
+		return
+	}
+	stats, err := unix.GetsockoptTpacketStats(m.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
+		m.failed = fmt.Errorf("read packet socket statistics: %w", err)
+		return
+	}
+	m.queued += uint64(stats.Packets)
+	if stats.Drops > 0 {
+		m.failed = fmt.Errorf("meter dropped %d packets", stats.Drops)
+	}
+}
+
+// behind tells whether packets wait in the socket.
+func (m *Meter) behind() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.statistics()
+	return m.failed == nil && m.fd >= 0 && m.read < m.queued
+}
+
+// settleTime bounds how long a meter may have to catch up.
+const settleTime = time.Minute
+
+// Settled waits until nothing more arrives and all that has arrived is counted, and returns the readings.
 func (m *Meter) Settled() (MeterCounts, error) {
+	deadline := time.Now().Add(settleTime)
 	for {
 		before, err := m.Counts()
 		if err != nil {
 			return before, err
 		}
 		time.Sleep(100 * time.Millisecond)
+		behind := m.behind()
 		after, err := m.Counts()
-		if err != nil || after.Skbs == before.Skbs {
+		if err != nil || !behind && after.Skbs == before.Skbs {
 			return after, err
+		}
+		if time.Now().After(deadline) {
+			return after, fmt.Errorf("traffic does not end: meter has not settled in %s", settleTime)
 		}
 	}
 }
