@@ -118,17 +118,17 @@ func classify(r *Rules, h hook, p packet) outcome {
 		return outcome{}
 	}
 
+	if vlan != 0 && !tagIsKnown(r, h.segment, vlan) {
+		return outcome{}
+	}
+
 	o := outcome{traffic: onTheWire(p, at, version), print: printOf(ip, version)}
 	network, where := networkOf(r, h.segment, vlan, near)
 	group := !h.raw() && mac[0]&1 != 0
 	switch {
 	case where == elsewhere:
 		return outcome{}
-	case where == nowhere && vlan != 0 && !tagIsKnown(r, h.segment, vlan):
-		return outcome{}
-	case where == nowhere && h.download() && near.IsMulticast(),
-		where == nowhere && h.download() && near.Is4() && near.As4()[0] >= 240,
-		where == here && group && h.download():
+	case where == nowhere && h.download() && toMany(near), where == here && group && h.download():
 		o.verdict, o.reason = unattributed, Multicast
 	case where == nowhere:
 		o.verdict, o.reason = unattributed, NoPrefix
@@ -139,6 +139,14 @@ func classify(r *Rules, h hook, p packet) outcome {
 		o.host = hostKey{near, mac, h.segment}
 	}
 	return o
+}
+
+// toMany tells whether an address is a group's, or everybody's. Not IsMulticast: to that ::ffff:224.0.0.1 is one.
+func toMany(a netip.Addr) bool {
+	if a.Is4() {
+		return a.As4()[0] >= 224
+	}
+	return a.As16()[0] == 0xff
 }
 
 // contains is Prefix.Contains that does not take ::ffff:0:0/96 for IPv4.
