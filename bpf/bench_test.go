@@ -97,7 +97,7 @@ func internals() []netip.Prefix {
 // homeRules is a usual router: one LAN with a public IPv6 prefix, addresses of its own.
 func homeRules() *Rules {
 	return &Rules{
-		Networks: []Network{{Name: "lan", Prefixes: mustPrefix("192.168.1.0/24", "2001:db8:1::/64", "fd00:1::/64")}},
+		Networks: []Network{{Name: "lan", VLAN: 7, Prefixes: mustPrefix("192.168.1.0/24", "2001:db8:1::/64", "fd00:1::/64")}},
 		Internal: internals(),
 		Own: []netip.Addr{netip.MustParseAddr("192.168.1.1"), netip.MustParseAddr("203.0.113.7"),
 			netip.MustParseAddr("2001:db8:1::1"), netip.MustParseAddr("2001:db8:ffff::7")},

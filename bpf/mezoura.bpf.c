@@ -247,7 +247,10 @@ INLINE int network_of(const struct address *near, __u16 vlan, __u8 family, __u32
 	return bpf_map_lookup_elem(&locals, &k) ? OF_OTHER_SEGMENT : OF_NOBODY;
 }
 
-/* May a frame with this tag belong to a network of the segment? */
+/*
+ * May a frame with this tag belong to a network of the segment? If not, it is on its way to a VLAN
+ * device above, which counts it, or to nobody.
+ */
 INLINE int vlan_is_ours(__u16 vlan, __u32 rules)
 {
 	const struct rules *r = &control.rules[rules & 1];
@@ -332,8 +335,6 @@ INLINE struct account *account_of(const struct address *near, __u8 near_first,
 		return NULL;
 	if (network == OF_NOBODY) {
 	nobody:
-		if (f->vlan && !vlan_is_ours(f->vlan, f->rules))
-			return NULL;
 		if (v.download && (family == FAMILY_IPV4 ? near_first >= 224 : near_first == 0xff))
 			why = REASON_MULTICAST;
 		goto unattributed;
@@ -441,6 +442,8 @@ INLINE int count_any(struct __sk_buff *skb, struct variant v)
 			f.vlan = VLAN_ID(skb->vlan_tci);
 			f.extra = VLAN_SIZE;
 		}
+		if (f.vlan && !vlan_is_ours(f.vlan, f.rules))
+			return TC_ACT_UNSPEC;
 	}
 
 	if (proto == bpf_htons(ETH_P_IP)) {
@@ -590,7 +593,8 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 			print = print6((const word *)(ip + PRINT6_AT));
 		}
 	}
-	if (unlikely(row->key.tag[0] != tag0 || row->key.tag[1] != tag1 || skb->gso_size))
+	if (unlikely(row->key.tag[0] != tag0 || row->key.tag[1] != tag1 || skb->gso_size ||
+		     skb->vlan_present))
 		return 0;
 
 	a = &row->account;
@@ -601,10 +605,10 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 	}
 	a->seen = control.header.clock;
 	if (v.download) {
-		a->download.bytes += (__u64)skb->len + skb->vlan_present * VLAN_SIZE;
+		a->download.bytes += skb->len;
 		a->download.packets++;
 	} else {
-		a->upload.bytes += (__u64)skb->len + skb->vlan_present * VLAN_SIZE;
+		a->upload.bytes += skb->len;
 		a->upload.packets++;
 	}
 	return 1;

@@ -29,7 +29,7 @@ const (
 
 	tablesPrefix = "tables-"
 	minSlots     = 256
-	rowsLimit    = 4 << 20 // bytes; what kernels before 5.18 allow one value of an array
+	rowsLimit    = 64 << 20 // bytes that all rows may take: they are memory whether they are used or not
 )
 
 // ErrExists is returned where another process has made what this one wants to make.
@@ -86,13 +86,7 @@ func Create(root string, size Size, random io.Reader) (*Tables, error) {
 	for i := range multiplier {
 		multiplier[i] = binary.NativeEndian.Uint32(seed[4*i:]) | 1
 	}
-	slots := slotsFor(size)
-	head := newHeader(uint32(size.CPUs), slots, multiplier)
-
-	rows := spec.Maps[mapRows]
-	rows.ValueSize = uint32(head.size())
-	rows.Flags |= unix.BPF_F_MMAPABLE
-	rows.Contents, rows.Key, rows.Value = nil, nil, nil
+	head := newHeader(uint32(size.CPUs), slotsFor(size), multiplier)
 	for _, name := range []string{mapOverflow0, mapOverflow1} {
 		spec.Maps[name].MaxEntries = uint32(max(size.Addresses, 64) * size.CPUs)
 	}
@@ -109,10 +103,13 @@ func Create(root string, size Size, random io.Reader) (*Tables, error) {
 			t.Remove()
 		}
 	}()
+	if err = t.createRows(spec.Maps[mapRows], &head); err != nil {
+		return nil, fmt.Errorf("create table rows: %w", explain(err))
+	}
 	for _, m := range []struct {
 		spec *ebpf.MapSpec
 		to   **ebpf.Map
-	}{{rows, &t.rowMap}, {spec.Maps[mapOverflow0], &t.overflow[0]}, {spec.Maps[mapOverflow1], &t.overflow[1]}, {ctrl, &t.control}, {spec.Maps[mapLocals], &t.locals}} {
+	}{{spec.Maps[mapOverflow0], &t.overflow[0]}, {spec.Maps[mapOverflow1], &t.overflow[1]}, {ctrl, &t.control}, {spec.Maps[mapLocals], &t.locals}} {
 		m.spec.Pinning = ebpf.PinNone
 		if *m.to, err = ebpf.NewMap(m.spec); err != nil {
 			return nil, fmt.Errorf("create table %s: %w", m.spec.Name, explain(err))
@@ -129,12 +126,26 @@ func Create(root string, size Size, random io.Reader) (*Tables, error) {
 	return t, nil
 }
 
+// createRows makes the rows, and fewer where the kernel refuses so many: 4 MiB in one value is what old ones allow.
+func (t *Tables) createRows(spec *ebpf.MapSpec, head *header) (err error) {
+	spec.Flags |= unix.BPF_F_MMAPABLE
+	spec.Contents, spec.Key, spec.Value = nil, nil, nil
+	for {
+		spec.ValueSize = uint32(head.size())
+		t.rowMap, err = ebpf.NewMap(spec)
+		if tooMuch := errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ENOMEM); !tooMuch || head.Slots <= minSlots {
+			return err
+		}
+		*head = newHeader(head.CPUs, head.Slots/2, head.Multiplier)
+	}
+}
+
 func slotsFor(size Size) uint32 {
 	slots := uint32(minSlots)
 	for slots < uint32(size.Addresses) {
 		slots *= 2
 	}
-	for slots > 2 && 2*size.CPUs*int(slots+reasonCount)*rowSize > rowsLimit {
+	for slots > minSlots && 2*size.CPUs*int(slots+reasonCount)*rowSize > rowsLimit {
 		slots /= 2
 	}
 	return slots

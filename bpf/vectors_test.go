@@ -191,17 +191,19 @@ func vectors() []vector {
 		{name: "tag", shape: shape{from: guest, to: n4, tags: []uint16{20}}, counts: "guest", bytes: 110},
 		{name: "tag with priority bits", shape: shape{from: guest, to: n4, tags: []uint16{0xf014}}, counts: "guest"},
 		{name: "tag, IPv6 down", shape: shape{from: n6, to: "2001:db8:20::5", tags: []uint16{20}, download: true}, counts: "guest", bytes: 130},
-		{name: "two tags", shape: shape{from: h4, to: n4, tags: []uint16{100, 20}, tpid: 0x88a8}, counts: "lan", bytes: 114},
-		{name: "two tags of one kind", shape: shape{from: h6, to: n6, tags: []uint16{100, 20}}, counts: "lan", bytes: 134},
+		{name: "two tags", shape: shape{from: h4, to: n4, tags: []uint16{20, 100}, tpid: 0x88a8}, counts: "lan", bytes: 114},
+		{name: "two tags of one kind", shape: shape{from: h6, to: n6, tags: []uint16{20, 100}}, counts: "lan", bytes: 134},
 		{name: "three tags", shape: shape{from: h4, to: n4, tags: []uint16{1, 2, 3}}, reason: none},
+		{name: "tag of a VLAN device above", shape: shape{from: h4, to: n4, tags: []uint16{77}}, reason: none},
+		{name: "tag of a VLAN device above, IPv6 down", shape: shape{from: n6, to: h6, tags: []uint16{77}, download: true}, reason: none},
 		{name: "priority tag", shape: shape{from: h4, to: n4, tags: []uint16{0xa000}}, counts: "lan", bytes: 110},
 		{name: "untagged guest", shape: shape{from: guest, to: n4}, counts: "guest"},
 		{name: "shared prefix, untagged", shape: shape{from: "10.9.0.5", to: n4}, counts: "lan"},
 		{name: "shared prefix, tag 20", shape: shape{from: "10.9.0.5", to: n4, tags: []uint16{20}}, counts: "guest"},
 		{name: "shared prefix, tag 30", shape: shape{from: "10.9.0.5", to: n4, tags: []uint16{30}}, counts: "iot"},
 		{name: "shared prefix, tag 30 down", shape: shape{from: n4, to: "10.9.0.5", tags: []uint16{30}, download: true}, counts: "iot"},
-		{name: "shared prefix, tag of nobody", shape: shape{from: "10.9.0.5", to: n4, tags: []uint16{40}}, counts: "lan"},
-		{name: "shared prefix, other segment", shape: shape{from: "10.9.0.5", to: n4, tags: []uint16{20}}, segment: 1, counts: "office"},
+		{name: "shared prefix, tag of nobody", shape: shape{from: "10.9.0.5", to: n4, tags: []uint16{40}}, reason: none},
+		{name: "shared prefix, other segment", shape: shape{from: "10.9.0.5", to: n4}, segment: 1, counts: "office"},
 
 		{name: "prefix of another segment", shape: shape{from: "192.168.50.9", to: n4}, reason: none},
 		{name: "prefix of another segment, there", shape: shape{from: "192.168.50.9", to: n4}, segment: 1, counts: "office"},
@@ -224,7 +226,7 @@ func vectors() []vector {
 		{name: "GSO TCP with options", shape: shape{from: h4, to: n4, tcp: 32, payload: 3000}, segs: 3, size: 1000, counts: "lan", bytes: 3066 + 2*66, packets: 3},
 		{name: "GSO TCP, IPv4 options", shape: shape{from: h4, to: n4, tcp: 32, options: 8, payload: 3000}, segs: 3, size: 1000, counts: "lan", bytes: 3074 + 2*74, packets: 3},
 		{name: "GSO TCP, tag", shape: shape{from: guest, to: n4, tcp: 20, tags: []uint16{20}, payload: 3000}, segs: 3, size: 1000, counts: "guest", bytes: 3058 + 2*58, packets: 3},
-		{name: "GSO TCP, two tags, IPv6", shape: shape{from: h6, to: n6, tcp: 20, tags: []uint16{9, 8}, payload: 3000}, segs: 3, size: 1000, counts: "lan", bytes: 3082 + 2*82, packets: 3},
+		{name: "GSO TCP, two tags, IPv6", shape: shape{from: h6, to: n6, tcp: 20, tags: []uint16{20, 8}, payload: 3000}, segs: 3, size: 1000, counts: "lan", bytes: 3082 + 2*82, packets: 3},
 		{name: "GRO TCP down, IPv6", shape: shape{from: n6, to: h6, tcp: 32, payload: 3000, download: true}, segs: 3, size: 1000, counts: "lan", bytes: 3086 + 2*86, packets: 3},
 		{name: "GSO TCP, IPv6 extension headers", shape: shape{from: h6, to: n6, tcp: 20, ext: []byte{hop, 60}, payload: 3000}, segs: 3, size: 1000, counts: "lan", bytes: 3090 + 2*90, packets: 3},
 		{name: "GSO UDP", shape: shape{from: h4, to: n4, payload: 2400}, segs: 2, size: 1200, counts: "lan", bytes: 2442 + 42, packets: 2},
@@ -270,8 +272,8 @@ func vectors() []vector {
 	}
 	// Tagged frames that end after each byte; those without a tag come over a wire in TestWire.
 	for cut := 14; cut <= 70; cut++ {
-		v4 := vector{name: fmt.Sprintf("IPv4 with a tag, %d bytes", cut), shape: shape{from: h4, to: n4, tags: []uint16{5}, cut: cut}, reason: none}
-		v6 := vector{name: fmt.Sprintf("IPv6 with two tags, %d bytes", cut), shape: shape{from: h6, to: n6, tags: []uint16{5, 6}, cut: cut}, reason: none}
+		v4 := vector{name: fmt.Sprintf("IPv4 with a tag, %d bytes", cut), shape: shape{from: h4, to: n4, tags: []uint16{20}, cut: cut}, reason: none}
+		v6 := vector{name: fmt.Sprintf("IPv6 with two tags, %d bytes", cut), shape: shape{from: h6, to: n6, tags: []uint16{20, 6}, cut: cut}, reason: none}
 		if cut >= 18+20 {
 			v4.counts = "lan"
 		}
