@@ -15,7 +15,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test deps check test-units test-lab test-libubus bench generate ipk packages apk
+.PHONY: help build demo test deps check test-units test-lab test-luci pot test-libubus bench generate ipk packages apk
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,7 @@ test: ## everything: checks, units, real packets, packages, the page (installs w
 	$(MAKE) build
 	$(MAKE) test-units
 	$(MAKE) test-lab
+	$(MAKE) test-luci
 
 deps:
 	./service/lab/deps.sh test
@@ -47,6 +48,12 @@ test-units: ## what needs no laboratory
 
 test-lab: build ## real packets through namespaces, and packages under emulation
 	$(REQUIRE) MEZOURA_BINARY=$(CURDIR)/build/mezoura $(GO) test -p 1 -timeout 40m $(LAB)
+
+test-luci: build ## the LuCI page: eslint, units, a real browser with the real daemon (root)
+	cd luci-app-mezoura/test && npm ci --no-audit --no-fund --silent && $(if $(filter 0,$(shell id -u)),CI=1) MEZOURA_BINARY=$(CURDIR)/build/mezoura npm test
+
+pot: ## the template of translations, and what the translations have of it, from the sources
+	node luci-app-mezoura/test/pot.mjs --merge
 
 test-libubus: ## the conformance tests of package ubus over ubusd and libubus; fails where they are missing
 	MEZOURA_REQUIRE_LIBUBUS=1 CGO_ENABLED=1 $(GO) vet -tags libubus ./ubus/...
