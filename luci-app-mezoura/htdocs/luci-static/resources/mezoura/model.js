@@ -9,12 +9,16 @@ const SLOTS = 8;          /* colours, hence hosts with an area of their own */
 
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
-const zeros = () => new Float32Array(SAMPLES);
+const zeros = () => new Float64Array(SAMPLES);
 
-/* Newest last. */
+/* Newest last. Returns by how much the sum changed. */
 function shift(samples, value) {
+	const gone = samples[0];
+
 	samples.copyWithin(0, 1);
 	samples[SAMPLES - 1] = value;
+
+	return value - gone;
 }
 
 const num = (value) => (value > 0) ? +value : 0;
@@ -42,7 +46,6 @@ function summarise(host, now) {
 		host, network, address, addresses, lastSeen,
 		key: network + '|' + id,
 		name: host.hostname || id || '?',
-		addressKey: addressKey(address),
 		down: download.rate, up: upload.rate,
 		downTotal: download.bytes, upTotal: upload.bytes,
 		packets: download.packets + upload.packets,
@@ -53,7 +56,9 @@ function summarise(host, now) {
 /* The hosts of the last replies. One owner, who pushes each reply once. */
 class Store {
 	constructor() {
-		this.times = new Float64Array(SAMPLES);       /* the browser's clock; 0: nothing yet */
+		this.downs = zeros();
+		this.ups = zeros();
+		this.times = zeros();       /* the browser's clock; 0: nothing yet */
 		this.time = 0;                                /* the router's clock */
 		this.rows = new Map();
 		this.slots = Array(SLOTS).fill(null);
@@ -68,7 +73,7 @@ class Store {
 		shift(this.times, clock);
 
 		for (const host of L.toArray(reply?.hosts)) {
-			const now = summarise(host, this.time), row = this.rows.get(now.key) || { downs: zeros(), ups: zeros(), slot: -1 };
+			const now = summarise(host, this.time), row = this.rows.get(now.key) || { downs: zeros(), ups: zeros(), slot: -1, weight: 0 };
 
 			if (row.present)
 				continue;
@@ -86,8 +91,7 @@ class Store {
 			if (!row.present)
 				row.down = row.up = 0;
 
-			shift(row.downs, row.down);
-			shift(row.ups, row.up);
+			row.weight += shift(row.downs, row.down) + shift(row.ups, row.up);
 
 			/* whom the daemon forgot stays until it has scrolled out of the chart */
 			if (!row.present && ++row.absent >= SAMPLES) {
@@ -96,6 +100,8 @@ class Store {
 			}
 		});
 
+		shift(this.downs, totals.down);
+		shift(this.ups, totals.up);
 		this.assign();
 	}
 
@@ -106,15 +112,11 @@ class Store {
 		row.slot = -1;
 	}
 
-	/* A colour for each of the busiest hosts. Who has one keeps it until another is clearly busier. */
+	/* A colour for each of the busiest. Who has one keeps it until another is clearly busier. */
 	assign() {
 		const ranked = [], worth = (row) => row.weight * (row.slot < 0 ? 1 : 1.5);
 
 		this.rows.forEach(row => {
-			row.weight = 0;
-			for (let i = 0; i < SAMPLES; i++)
-				row.weight += row.downs[i] + row.ups[i];
-
 			if (row.weight)
 				ranked.push(row);
 			else
@@ -138,7 +140,9 @@ class Store {
 
 	/* Areas of the chart, the heaviest (on the axis) first, all others as one without a key. */
 	layers() {
-		const rest = { key: '', slot: -1, downs: zeros(), ups: zeros(), down: 0, up: 0, count: 0 };
+		const named = this.slots.filter(row => row).sort((a, b) => b.weight - a.weight);
+		const others = (side) => this[side].map((sum, i) => named.reduce((left, row) => left - row[side][i], sum));
+		const rest = { key: '', slot: -1, downs: others('downs'), ups: others('ups'), down: 0, up: 0, count: 0 };
 
 		this.rows.forEach(row => {
 			if (row.slot >= 0 || !row.weight)
@@ -147,14 +151,9 @@ class Store {
 			rest.count++;
 			rest.down += row.down;
 			rest.up += row.up;
-
-			for (let i = 0; i < SAMPLES; i++) {
-				rest.downs[i] += row.downs[i];
-				rest.ups[i] += row.ups[i];
-			}
 		});
 
-		return this.slots.filter(row => row).sort((a, b) => b.weight - a.weight).concat(rest.count ? rest : []);
+		return named.concat(rest.count ? rest : []);
 	}
 
 	/* Who is using the line, most first. */
@@ -180,7 +179,11 @@ const byNumber = (field) => (a, b) => a[field] - b[field] || 0;
 const comparators = {
 	name: (a, b) => collator.compare(a.name, b.name),
 	network: (a, b) => collator.compare(a.network, b.network),
-	address: (a, b) => (a.addressKey < b.addressKey) ? -1 : +(a.addressKey > b.addressKey),
+	address(a, b) {
+		const [ x, y ] = [ a, b ].map(row => addressKey(row.address));
+
+		return (x < y) ? -1 : +(x > y);
+	},
 	trend: byNumber('weight')
 };
 
@@ -230,7 +233,7 @@ function formatAgo(seconds) {
 /* Puts nodes where a translated sentence says %s. */
 const fill = (sentence, ...values) => sentence.split('%s').reduce((out, part, i) => out.concat(i ? [ values[i - 1], part ] : part), []);
 
-/* Keeps a name from outside in a direction of its own. */
+/* Keeps a name in a direction of its own. */
 const isolate = (text) => '\u2068' + text + '\u2069';
 
 function recall() {

@@ -65,7 +65,7 @@ class Notices {
 	}
 }
 
-/* Why traffic is of no device: for the line below the table. */
+/* Why traffic is of no device. */
 function reasons(status) {
 	const words = {
 		no_prefix: _('address of no watched network'), table_full: _('table full'), limit: _('too many devices'),

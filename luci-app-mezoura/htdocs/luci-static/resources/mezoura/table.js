@@ -246,8 +246,8 @@ class HostTable {
 		this.store = store;
 		this.updateControls(store);
 
-		/* none moves from under the pointer; far down a long table they move at every fifth poll */
-		const long = rows.length > 100, turn = this.turn = (this.turn + 1) % 5, sorting = options.sort + options.descending;
+		/* none moves from under the pointer; far down a long table they move twice a minute */
+		const long = rows.length > 100, turn = this.turn = (this.turn + 1) % 15, sorting = options.sort + options.descending;
 		const moving = (this.sorting != sorting) ? rows.length : (Date.now() - this.touched < HOLD) ? 0 : (long && turn) ? 30 : rows.length;
 		const place = (row) => this.lines.get(row.key)?.place ?? 1e9;
 
@@ -273,7 +273,7 @@ class HostTable {
 				this.seen.observe(line.node);
 			}
 
-			if (!long || line.visible || !line.row || i % 5 == turn)
+			if (!long || line.visible || !line.row || i % 5 == turn % 5)
 				line.update(row, !options.bytes, store.time);
 
 			return line;
