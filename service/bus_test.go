@@ -247,7 +247,9 @@ func (n *netifd) set(dump string) {
 	check(n.t, n.pub.Notify(context.Background(), "interface.update", map[string]any{"interface": "lan"}))
 }
 
-func dump(interfaces ...string) string { return `{"interface":[` + strings.Join(interfaces, ",") + `]}` }
+func dump(interfaces ...string) string {
+	return `{"interface":[` + strings.Join(interfaces, ",") + `]}`
+}
 
 func iface(name, device, v4, v6 string) string {
 	return fmt.Sprintf(`{"interface":%q,"up":true,"l3_device":%q,"ipv4-address":[{"address":%q,"mask":24}],
