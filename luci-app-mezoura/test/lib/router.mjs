@@ -42,7 +42,7 @@ export function allowed(sid, scope, object, method) {
 
 /* What LuCI itself may call, whatever the application. */
 const luci = {
-	session: (method, args) => [ 0, { access: rights[args.ubus_rpc_session] != null } ],
+	session: (method, { ubus_rpc_session: sid, scope, object, function: fn }) => [ 0, { access: object == 'luci' ? rights[sid] != null : allowed(sid, scope ?? 'ubus', object, fn) } ],
 	luci: () => [ 0, {} ],
 	file: () => [ 0, { entries: [] } ],
 	'luci-rpc': () => [ 0, {} ],
