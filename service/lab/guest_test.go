@@ -22,12 +22,37 @@ import (
 const inGuest = "MEZOURA_LAB_GUEST"
 
 // forGuest are the tests that need what a developer's kernel may lack.
-const forGuest = "^(TestTopology|TestForeignFilters)$/^(vlan|qinq|wireguard|flower)"
+const forGuest = "^(TestTopology|TestForeignFilters)$/^(vlan|qinq|wireguard|flower)|^(TestFlowtable|TestNeighbouringPackages)$"
 
 // guestModules are what those tests use.
 var guestModules = []string{
 	"af_packet", "veth", "bridge", "8021q", "tun", "wireguard", "sch_ingress", "cls_bpf", "cls_flower", "cls_matchall", "act_gact",
 	"nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_fwd_netdev", "nf_flow_table", "nf_flow_table_inet", "nft_flow_offload",
+}
+
+// packagesForGuest are other packages' tests of what a developer's kernel may lack, by the name of the test binary in the
+// guest. TestWatcherOverrun needs nothing special, and half a minute there.
+var packagesForGuest = map[string]struct{ path, run string }{
+	"links":   {"github.com/mezoura/mezoura/service/links", "^TestWatcher[A-NP-Z]"},
+	"offload": {"github.com/mezoura/mezoura/service/offload", "^TestFlowtablesLive$"},
+}
+
+// TestNeighbouringPackages runs other packages' tests where the kernel has all that they can look at.
+func TestNeighbouringPackages(t *testing.T) {
+	if elsewhere(t, lab.VLAN, lab.VLANFiltering, lab.WireGuard, lab.Flowtable) {
+		return
+	}
+	if os.Getenv(inGuest) == "" {
+		t.Skip("this kernel has all that they need: their own run has seen it")
+	}
+	for name, p := range packagesForGuest {
+		t.Run(name, func(t *testing.T) {
+			out, err := exec.Command("/"+name+".test", "-test.v", "-test.run", p.run).CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "\n--- PASS: ") || strings.Contains(string(out), "this kernel makes no flowtables") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
 }
 
 // elsewhere tells whether the test has been run in a guest, since this machine's kernel lacks a feature. One guest
@@ -97,9 +122,19 @@ func runGuest(t *testing.T) (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return string(out), errors.Join(errors.New("build init"), err)
 	}
+	files := map[string]string{"/lab.test": self, "/mezoura": daemonBinary(t)}
+	for name, p := range packagesForGuest {
+		file := filepath.Join(folder, name)
+		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", file, p.path)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return string(out), fmt.Errorf("build tests of %s: %w", p.path, err)
+		}
+		files["/"+name+".test"] = file
+	}
 	g := &guest.Guest{Kernel: kernel, Init: initial, Memory: 768, Modules: guestModules,
 		Tools:   []string{"ip", "tc", "bridge", "nft", "ethtool", "wg", "setpriv", self},
-		Files:   map[string]string{"/lab.test": self, "/mezoura": daemonBinary(t)},
+		Files:   files,
 		Command: []string{"/lab.test", "-test.v", "-test.timeout=9m", "-test.run=" + forGuest},
 		Env:     []string{inGuest + "=1", "MEZOURA_REQUIRE_ROOT=1", "MEZOURA_BINARY=/mezoura"}}
 	if os.Getenv("MEZOURA_GUEST_CONSOLE") != "" {
