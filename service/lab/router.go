@@ -44,7 +44,8 @@ func (in *Internet) Addr(f Family) netip.Addr {
 	return in.IPv6
 }
 
-// Router is a home router: WAN towards the internet, IPv4 masqueraded, IPv6 routed, LAN networks as they are added.
+// Router is a home router: WAN towards the internet, IPv4 masqueraded unless it is a plain one, IPv6 routed, LAN networks
+// as they are added.
 type Router struct {
 	*Namespace
 	Internet *Internet
@@ -54,17 +55,34 @@ type Router struct {
 
 	lab   *Lab
 	index int // 1, 2, ...: which router of the internet this is
+	plain bool
 	ports int
 }
 
 // Router makes a router linked to the internet. Its WAN device is called wan.
 func (in *Internet) Router(name string) (*Router, error) {
+	r, err := in.PlainRouter(name)
+	if err != nil {
+		return nil, err
+	}
+	r.plain = false
+	return r, r.NFT(`table ip nat {
+	chain postrouting {
+		type nat hook postrouting priority 100;
+		oifname "wan" masquerade
+	}
+	chain prerouting { type nat hook prerouting priority -100; }
+}`)
+}
+
+// PlainRouter makes a router without NAT, for where there is no nft: the internet routes to its IPv4 networks.
+func (in *Internet) PlainRouter(name string) (*Router, error) {
 	n, err := in.lab.Namespace(name)
 	if err != nil {
 		return nil, err
 	}
 	in.routers++
-	r := &Router{Namespace: n, Internet: in, lab: in.lab, index: in.routers}
+	r := &Router{Namespace: n, Internet: in, lab: in.lab, index: in.routers, plain: true}
 	near4 := netip.AddrFrom4([4]byte{203, 0, 113, byte(4*r.index + 1)})
 	r.WAN4 = near4.Next()
 	near6 := netip.MustParseAddr(fmt.Sprintf("2001:db8:fff0:%x::1", r.index))
@@ -94,13 +112,7 @@ func (in *Internet) Router(name string) (*Router, error) {
 	for _, key := range []string{"bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"} {
 		_ = n.Sysctl(key, "0")
 	}
-	return r, n.NFT(`table ip nat {
-	chain postrouting {
-		type nat hook postrouting priority 100;
-		oifname "wan" masquerade
-	}
-	chain prerouting { type nat hook prerouting priority -100; }
-}`)
+	return r, nil
 }
 
 // Network is one layer-3 network of a router: the device that has its addresses, and its prefixes.
@@ -143,7 +155,11 @@ func (r *Router) Network(device string, index int) (*Network, error) {
 		return nil, err
 	}
 	r.Networks = append(r.Networks, w)
-	return w, r.Internet.IP(fmt.Sprintf("route add %s via %s", w.Prefix6, r.WAN6))
+	routes := []string{fmt.Sprintf("route add %s via %s", w.Prefix6, r.WAN6)}
+	if r.plain {
+		routes = append(routes, fmt.Sprintf("route add %s via %s", w.Prefix4, r.WAN4))
+	}
+	return w, r.Internet.IP(routes...)
 }
 
 // AddBridge makes a bridge that forwards at once and keeps quiet. Options are those of `ip link add type bridge`.

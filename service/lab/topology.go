@@ -44,6 +44,20 @@ func (l *Lab) Home(hosts int) (*Home, error) {
 	return h, h.AddBridged("br-lan", "lan", 1, hosts)
 }
 
+// PlainHome is the ordinary one with a router without NAT. Building it takes no tool but ip.
+func (l *Lab) PlainHome(hosts int) (*Home, error) {
+	in, err := l.Internet()
+	if err != nil {
+		return nil, err
+	}
+	r, err := in.PlainRouter("router")
+	if err != nil {
+		return nil, err
+	}
+	h := &Home{Lab: l, Internet: in, Router: r}
+	return h, h.AddBridged("br-lan", "lan", 1, hosts)
+}
+
 // AddBridged adds a bridged network with hosts on ports of their own.
 func (h *Home) AddBridged(device, ports string, index, hosts int) error {
 	if err := h.Router.AddBridge(device, ""); err != nil {

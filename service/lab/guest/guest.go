@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -20,10 +19,12 @@ import (
 // Guest is what is booted: a kernel and what runs on it.
 type Guest struct {
 	Kernel  *Kernel
+	Machine *Machine          // nil is a PC
 	Init    string            // path of the init binary, built from the package guest/init
 	Command []string          // what init runs; its first word is a path in the guest
 	Env     []string          // of the command
 	Files   map[string]string // path in the guest -> path here; executable
+	Links   map[string]string // path in the guest -> what the link there says
 	Tools   []string          // programs of this machine, found on PATH, with their libraries
 	Modules []string
 	Memory  int       // MiB
@@ -42,11 +43,12 @@ func (g *Guest) Boot(ctx context.Context) (string, error) {
 	if err := g.pack(ctx, image); err != nil {
 		return "", fmt.Errorf("pack initramfs: %w", err)
 	}
-	// One processor: with two, emulated guests stand still for minutes now and then.
-	// cx16: qemu 7.2 gives random double faults after cmpxchg16b; la57: it cannot emulate five-level paging well.
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max,cx16=off,la57=off",
-		"-m", strconv.Itoa(g.Memory), "-no-reboot", "-nographic", "-nodefaults", "-serial", "stdio",
-		"-kernel", g.Kernel.Image, "-initrd", image, "-append", "console=ttyS0 quiet panic=-1")
+	machine := g.Machine
+	if machine == nil {
+		machine = &PC
+	}
+	line := machine.command(g.Kernel.Image, image, g.Memory)
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	// The guest is to die with this process, and the kernel means the thread that started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -81,10 +83,7 @@ func (g *Guest) pack(ctx context.Context, image string) error {
 		return err
 	}
 	defer f.Close()
-	a, err := newArchive(f)
-	if err != nil {
-		return err
-	}
+	a := newArchive(f)
 	for _, name := range []string{"dev", "proc", "sys", "run", "tmp", "etc", "var/run"} {
 		a.folder(name)
 	}
@@ -97,6 +96,9 @@ func (g *Guest) pack(ctx context.Context, image string) error {
 	for to, from := range g.Files {
 		a.copy(to, from)
 	}
+	for from, to := range g.Links {
+		a.link(from, to)
+	}
 	for _, tool := range g.Tools {
 		path, err := exec.LookPath(tool)
 		if err != nil {
@@ -106,7 +108,9 @@ func (g *Guest) pack(ctx context.Context, image string) error {
 			return fmt.Errorf("add tool %s: %w", tool, err)
 		}
 	}
-	if err := g.Kernel.addModules(ctx, a, g.Modules); err != nil {
+	if g.Kernel.Modules == "" {
+		a.file("modules/list", 0o644, nil)
+	} else if err := g.Kernel.addModules(ctx, a, g.Modules); err != nil {
 		return err
 	}
 	return errors.Join(a.close(), f.Sync())

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -20,7 +21,7 @@ import (
 type Kernel struct {
 	Version string // as uname -r
 	Image   string // path of vmlinuz
-	Modules string // path of lib/modules/VERSION
+	Modules string // path of lib/modules/VERSION; "" for a kernel without modules
 }
 
 // Wanted names a kernel package of Debian.
@@ -40,7 +41,7 @@ func Fetch(ctx context.Context, w Wanted, cache string) (*Kernel, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("fetch kernel: %w", err)
 	}
-	unlock, err := lock(filepath.Join(folder, "lock"))
+	unlock, err := Lock(filepath.Join(folder, "lock"))
 	if err != nil {
 		return nil, err
 	}
@@ -48,26 +49,54 @@ func Fetch(ctx context.Context, w Wanted, cache string) (*Kernel, error) {
 	if k, err := unpacked(folder, w); err == nil {
 		return k, nil
 	}
-	name, err := download(ctx, folder, w)
-	if err != nil {
+	if _, err := fetch(ctx, folder, w); err != nil {
 		return nil, fmt.Errorf("fetch kernel %s for %s from %s: %w", w.Package, w.Arch, w.Suite, err)
-	}
-	packages, _ := filepath.Glob(filepath.Join(folder, name+"_*.deb"))
-	if len(packages) == 0 {
-		return nil, fmt.Errorf("fetch kernel %s: apt-get downloaded nothing", name)
-	}
-	partial := filepath.Join(folder, "partial-"+name)
-	if err := errors.Join(
-		run(ctx, folder, "dpkg", "-x", packages[0], partial),
-		os.Rename(partial, filepath.Join(folder, name)),
-		os.Remove(packages[0])); err != nil {
-		return nil, fmt.Errorf("fetch kernel %s: %w", name, err)
 	}
 	return unpacked(folder, w)
 }
 
-// lock keeps other processes from the cache meanwhile.
-func lock(path string) (unlock func(), err error) {
+// FetchSource returns the folder of an unpacked package that is the same for all architectures, such as linux-source-6.12.
+func FetchSource(ctx context.Context, suite, name, cache string) (string, error) {
+	folder := filepath.Join(cache, suite+"-source")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", fmt.Errorf("fetch source: %w", err)
+	}
+	unlock, err := Lock(filepath.Join(folder, "lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	target := filepath.Join(folder, name)
+	if _, err := os.Stat(target); err == nil {
+		return target, nil
+	}
+	if _, err := fetch(ctx, folder, Wanted{Suite: suite, Arch: "amd64", Package: regexp.QuoteMeta(name)}); err != nil {
+		return "", fmt.Errorf("fetch %s from %s: %w", name, suite, err)
+	}
+	return target, nil
+}
+
+// fetch downloads a package and unpacks it into a folder of its name, in one step.
+func fetch(ctx context.Context, folder string, w Wanted) (string, error) {
+	name, err := download(ctx, folder, w)
+	if err != nil {
+		return "", err
+	}
+	packages, _ := filepath.Glob(filepath.Join(folder, "*.deb"))
+	if len(packages) == 0 {
+		return "", errors.New("apt-get downloaded nothing")
+	}
+	partial := filepath.Join(folder, "partial-"+name)
+	for _, file := range packages {
+		if err := errors.Join(run(ctx, folder, "dpkg", "-x", file, partial), os.Remove(file)); err != nil {
+			return "", err
+		}
+	}
+	return name, os.Rename(partial, filepath.Join(folder, name))
+}
+
+// Lock keeps other processes from a folder of the cache meanwhile.
+func Lock(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("lock kernel cache: %w", err)
@@ -99,6 +128,9 @@ func unpacked(folder string, w Wanted) (*Kernel, error) {
 	for i := len(names) - 1; i >= 0; i-- {
 		top := filepath.Join(folder, names[i])
 		images, _ := filepath.Glob(filepath.Join(top, "boot/vmlinuz-*"))
+		if len(images) == 0 {
+			images, _ = filepath.Glob(filepath.Join(top, "usr/lib/modules/*/vmlinuz"))
+		}
 		for _, modules := range []string{"lib/modules/*", "usr/lib/modules/*"} {
 			found, _ := filepath.Glob(filepath.Join(top, modules))
 			if len(found) > 0 && len(images) > 0 {
@@ -121,7 +153,8 @@ func byVersion(names []string) {
 
 const mirror = "http://deb.debian.org/debian"
 
-// download gets the newest package of the wanted kind into folder, and returns its name.
+// download gets the newest package of the wanted kind into folder, and returns its name. Newer releases have modules in
+// a package beside it.
 func download(ctx context.Context, folder string, w Wanted) (string, error) {
 	state := filepath.Join(folder, "apt")
 	sources := filepath.Join(state, "sources.list")
@@ -145,7 +178,7 @@ func download(ctx context.Context, folder string, w Wanted) (string, error) {
 	if err := run(ctx, folder, "apt-get", append(options, "update")...); err != nil {
 		return "", err
 	}
-	out, err := output(ctx, folder, "apt-cache", append(options, "pkgnames", "linux-image-")...)
+	out, err := output(ctx, folder, "apt-cache", append(options, "pkgnames", "linux-")...)
 	if err != nil {
 		return "", err
 	}
@@ -153,8 +186,9 @@ func download(ctx context.Context, folder string, w Wanted) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	all := strings.Fields(out)
 	var names []string
-	for _, name := range strings.Fields(out) {
+	for _, name := range all {
 		if wanted.MatchString(name) {
 			names = append(names, name)
 		}
@@ -164,7 +198,11 @@ func download(ctx context.Context, folder string, w Wanted) (string, error) {
 	}
 	byVersion(names)
 	name := names[len(names)-1]
-	return name, run(ctx, folder, "apt-get", append(options, "download", name)...)
+	get := append(options, "download", name)
+	if modules := strings.Replace(name, "linux-binary-", "linux-modules-", 1); modules != name && slices.Contains(all, modules) {
+		get = append(get, modules)
+	}
+	return name, run(ctx, folder, "apt-get", get...)
 }
 
 func run(ctx context.Context, folder, name string, args ...string) error {

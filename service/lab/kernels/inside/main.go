@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Command inside is what the kernel tests run in a guest: the classifier's own tests with the JIT off and on, and the
+// real daemon in a home, ended by kill -9 under way. It prints a line for each check, which package kernels reads. Called
+// as ip or tc it is that tool.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mezoura/mezoura/service/lab/kernels/iproute"
+)
+
+func main() {
+	if err := run(filepath.Base(os.Args[0])); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(name string) error {
+	if name == "ip" || name == "tc" {
+		return iproute.Run(name, os.Args[1:], os.Stdin, os.Stdout)
+	}
+	var system unix.Utsname
+	if err := unix.Uname(&system); err != nil {
+		return fmt.Errorf("read kernel version: %w", err)
+	}
+	fmt.Printf("inside: kernel %s\n", unix.ByteSliceToString(system.Release[:]))
+	failed := 0
+	report := func(compiler, check string, start time.Time, err error, remark string) {
+		verdict := "PASS"
+		if err != nil {
+			verdict, remark = "FAIL", err.Error()
+			failed++
+		}
+		fmt.Printf("inside: %s %s %s %.1f %s\n", verdict, check, compiler, time.Since(start).Seconds(), strings.ReplaceAll(remark, "\n", " | "))
+	}
+	modes := []string{"clsact"}
+	if hasTCX(system) {
+		modes = append(modes, "tcx")
+	}
+	tests := strings.Split(os.Getenv("MEZOURA_BPF_TESTS"), " ")
+	for i, compiler := range compilers() {
+		if err := compiler.set(); err != nil {
+			report(compiler.name, "jit", time.Now(), err, "")
+			continue
+		}
+		for _, check := range classifier(tests) {
+			report(compiler.name, check.name, check.start, check.err, "")
+		}
+		start := time.Now()
+		mode := modes[min(i, len(modes)-1)]
+		remark, err := takeover(mode, compiler)
+		report(compiler.name, "daemon/"+mode, start, err, remark)
+	}
+	// A kernel with no choice of compilers has run one mode only.
+	if len(compilers()) < len(modes) {
+		start := time.Now()
+		remark, err := takeover(modes[1], compilers()[0])
+		report(compilers()[0].name, "daemon/"+modes[1], start, err, remark)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d checks failed", failed)
+	}
+	return nil
+}
+
+func hasTCX(system unix.Utsname) bool {
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(system.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major > 6 || major == 6 && minor >= 6
+}

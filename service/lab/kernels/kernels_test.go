@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kernels_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mezoura/mezoura/service/lab/kernels"
+)
+
+// classifierTests are the tests of package bpf that every kernel has to pass.
+var classifierTests = []string{
+	"TestStrictAlignment", "TestLayout", "TestLayoutOfKeyTag", "TestLayoutConstants", // loads, and lies in memory as Go has it
+	"TestVectors", "TestSlot", "TestTwoCPUs", // counts right
+	"TestTornCounter", "TestReaderMends", "TestFindOpenRemove", "TestKilledInRotate", "TestRotateUnderLoad", // is read right
+	"TestAttach", "TestWire", // attaches by clsact and tcx, and counts on a wire
+}
+
+// atOnce is how many rows run at a time: an emulated machine takes a processor.
+const atOnce = 2
+
+// TestKernels runs the whole matrix, or the rows whose name matches MEZOURA_ROWS. It takes minutes of emulation, so it
+// runs only where MEZOURA_KERNELS is 1; there nothing may be skipped.
+func TestKernels(t *testing.T) {
+	if os.Getenv("MEZOURA_KERNELS") != "1" {
+		t.Skip("boots the kernels that routers have: set MEZOURA_KERNELS=1, or make test-kernels")
+	}
+	rows := kernels.Rows()
+	if pattern := os.Getenv("MEZOURA_ROWS"); pattern != "" {
+		wanted, err := regexp.Compile(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var some []kernels.Row
+		for _, row := range rows {
+			if wanted.MatchString(row.Name) {
+				some = append(some, row)
+			}
+		}
+		rows = some
+	}
+	if len(rows) == 0 {
+		t.Fatal("no rows to run")
+	}
+	top := projectFolder(t)
+	runner := &kernels.Runner{Builder: kernels.NewBuilder(top, t.TempDir()), Cache: cacheFolder(t), Beside: filepath.Join(top, "../shared/kernels"),
+		Tests: classifierTests, Limit: 120 * time.Second}
+	if os.Getenv("MEZOURA_GUEST_CONSOLE") != "" {
+		runner.Console = os.Stderr
+	}
+	start := time.Now()
+	results := make([]*kernels.Result, len(rows))
+	t.Run("rows", func(t *testing.T) {
+		turn := make(chan struct{}, atOnce)
+		for i, row := range rows {
+			t.Run(strings.ReplaceAll(row.Name, " ", "-"), func(t *testing.T) {
+				t.Parallel()
+				turn <- struct{}{}
+				defer func() { <-turn }()
+				ctx, cancel := context.WithTimeout(context.Background(), 40*time.Minute) // a kernel may have to be built
+				defer cancel()
+				r := runner.Run(ctx, row)
+				results[i] = r
+				if r.Passed() {
+					return
+				}
+				for _, c := range r.Checks {
+					if !c.Passed {
+						t.Errorf("%s, %s: %s", c.Name, c.Compiler, c.Remark)
+					}
+				}
+				t.Errorf("%v\n%s", r.Err, r.Output)
+			})
+		}
+	})
+	var ended []*kernels.Result
+	for _, r := range results {
+		if r != nil {
+			ended = append(ended, r)
+		}
+	}
+	if len(ended) != len(rows) {
+		t.Errorf("%d of %d rows have run", len(ended), len(rows))
+	}
+	t.Logf("%d rows in %s\n%s", len(ended), time.Since(start).Round(time.Second), kernels.Table(ended))
+}
+
+func projectFolder(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(out)))
+}
+
+// cacheFolder is where the laboratory keeps kernels.
+func cacheFolder(t *testing.T) string {
+	t.Helper()
+	base, err := os.UserCacheDir()
+	if err != nil {
+		base = "/var/cache"
+	}
+	return filepath.Join(base, "mezoura/kernels")
+}
