@@ -15,7 +15,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test deps check test-units test-lab test-luci pot test-libubus bench generate ipk packages apk
+.PHONY: help build demo test deps check test-units test-lab test-luci pot test-libubus bench generate ipk packages packages-test apk
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ ipk: ## packages for opkg without an SDK: dist/ipk (ARCH=mipsel_24kc; all withou
 
 packages: ## packages of all architectures
 	$(GO) run ./openwrt-package/packages -out dist ipk
+
+packages-test: packages ## each of them unpacked, checked and run under emulation, with the limits of size
+	MEZOURA_DIST=$(CURDIR)/dist $(GO) test -count=1 -run TestPackages ./openwrt-package/pack
 
 apk: ## packages for apk, where the tool apk 3 is: dist/apk
 	$(GO) run ./openwrt-package/packages -arch "$(ARCH)" -out dist apk
