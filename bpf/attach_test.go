@@ -103,6 +103,23 @@ func mustAttach(t *testing.T, a *Attacher, d Device) Mode {
 	return mode
 }
 
+// modes are those that this kernel has: tcx came with 6.6.
+func modes(t *testing.T) []Mode {
+	t.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	if major < 6 || major == 6 && minor < 6 {
+		return []Mode{Clsact}
+	}
+	return []Mode{TCX, Clsact}
+}
+
 func mustDetach(t *testing.T, a *Attacher, ifindex int) {
 	t.Helper()
 	if err := a.Detach(ifindex); err != nil {
@@ -132,7 +149,7 @@ func moreTables(t *testing.T, root string) *Tables {
 // TestAttach counts on a device, no longer, and again, in both modes.
 func TestAttach(t *testing.T) {
 	privateNetns(t)
-	for _, mode := range []Mode{TCX, Clsact} {
+	for _, mode := range modes(t) {
 		root, tables := attachRoot(t)
 		c := newCable(t, "mz"+string(mode), 0)
 		a := newAttacher(t, root, tables, mode)
@@ -176,7 +193,7 @@ func TestAttach(t *testing.T) {
 // TestReplaceWithoutGap: daemon after daemon takes a device over under traffic. Each packet is in the tables of one of them.
 func TestReplaceWithoutGap(t *testing.T) {
 	privateNetns(t)
-	for _, mode := range []Mode{TCX, Clsact} {
+	for _, mode := range modes(t) {
 		root, first := attachRoot(t)
 		c := newCable(t, "mz"+string(mode), 0)
 		all := []*Tables{first}
@@ -265,7 +282,7 @@ func (b *bystander) expect(t *testing.T, what string, want uint64) {
 // TestForeignFilters: filters that tc has made, before and behind ours, keep their places and see every packet.
 func TestForeignFilters(t *testing.T) {
 	privateNetns(t)
-	for _, mode := range []Mode{TCX, Clsact, Auto} {
+	for _, mode := range append(modes(t), Auto) {
 		root, tables := attachRoot(t)
 		c := newCable(t, "mz"+string(mode), 0)
 		dev := "mz" + string(mode)
@@ -355,7 +372,7 @@ func TestForeignTCX(t *testing.T) {
 // TestDeviceComesBack: a device goes and comes again by the same name, with another number and with the same.
 func TestDeviceComesBack(t *testing.T) {
 	privateNetns(t)
-	for _, mode := range []Mode{TCX, Clsact} {
+	for _, mode := range modes(t) {
 		root, tables := attachRoot(t)
 		a := newAttacher(t, root, tables, mode)
 		want := uint64(0)
