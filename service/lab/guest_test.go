@@ -101,7 +101,7 @@ var visit struct {
 
 // runGuest builds what the guest needs, and runs the tests for guests in it.
 func runGuest(t *testing.T) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	folder := t.TempDir()
 	cache, err := os.UserCacheDir()
@@ -135,7 +135,7 @@ func runGuest(t *testing.T) (string, error) {
 	g := &guest.Guest{Kernel: kernel, Init: initial, Memory: 768, Modules: guestModules,
 		Tools:   []string{"ip", "tc", "bridge", "nft", "ethtool", "wg", "setpriv", self},
 		Files:   files,
-		Command: []string{"/lab.test", "-test.v", "-test.timeout=9m", "-test.run=" + forGuest},
+		Command: []string{"/lab.test", "-test.v", "-test.timeout=14m", "-test.run=" + forGuest},
 		Env:     []string{inGuest + "=1", "MEZOURA_REQUIRE_ROOT=1", "MEZOURA_BINARY=/mezoura"}}
 	if os.Getenv("MEZOURA_GUEST_CONSOLE") != "" {
 		g.Console = os.Stderr
