@@ -175,6 +175,12 @@ INLINE int same(const struct key *k, const struct address *near, const struct fr
 		k->addr[0] == near->word[0]);
 }
 
+INLINE int same_address(const struct key *k, const struct address *near)
+{
+	return k->addr[3] == near->word[3] && k->addr[2] == near->word[2] &&
+	       k->addr[1] == near->word[1] && k->addr[0] == near->word[0];
+}
+
 INLINE __u32 hash(const struct address *near, const struct frame *f, __u8 family)
 {
 	__u32 h = near->word[3] * MULTIPLIER(0) + f->tag[0] * MULTIPLIER(1) +
@@ -362,7 +368,19 @@ INLINE struct account *account_of(const struct address *near, __u8 near_first,
 
 unattributed:
 	row = row_at(slots - REASON_COUNT + why);
-	return row ? &row->account : NULL;
+	if (!row)
+		return NULL;
+	if (v.port) {
+		/* Of many hosts: only what goes to the same one can be a copy. Port 0 is no copy of
+		 * anything. */
+		if (!same_address(&row->key, near))
+			row->account.port = 0;
+		row->key.addr[0] = near->word[0];
+		row->key.addr[1] = near->word[1];
+		row->key.addr[2] = near->word[2];
+		row->key.addr[3] = near->word[3];
+	}
+	return &row->account;
 }
 
 /*

@@ -46,6 +46,7 @@ type outcome struct {
 	reason  Reason
 	traffic Traffic
 	print   uint16
+	near    netip.Addr
 }
 
 // hostKey is one address of one host on one segment.
@@ -122,7 +123,7 @@ func classify(r *Rules, h hook, p packet) outcome {
 		return outcome{}
 	}
 
-	o := outcome{traffic: onTheWire(p, at, version), print: printOf(ip, version)}
+	o := outcome{traffic: onTheWire(p, at, version), print: printOf(ip, version), near: near}
 	network, where := networkOf(r, h.segment, vlan, near)
 	group := !h.raw() && mac[0]&1 != 0
 	switch {
@@ -311,6 +312,7 @@ type account2 struct {
 	upload, download Traffic
 	port             int
 	print            uint16
+	near             netip.Addr // of a reason, which is of many hosts
 	seen             uint32
 }
 
@@ -333,10 +335,11 @@ func (b *book) count(h hook, p packet) {
 	}
 	if h.variant == downloadPort {
 		// A frame that a bridge floods leaves by each port in turn. It counts where it leaves first.
-		if a.port != 0 && a.port != p.ifindex && a.print == o.print && b.clock-a.seen <= 1 {
+		if a.port != 0 && a.port != p.ifindex && a.print == o.print && b.clock-a.seen <= 1 &&
+			(o.verdict == counted || a.near == o.near) {
 			return
 		}
-		a.port, a.print = p.ifindex, o.print
+		a.port, a.print, a.near = p.ifindex, o.print, o.near
 	}
 	a.seen = b.clock
 	to := &a.upload
