@@ -15,7 +15,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test deps check test-units test-lab test-luci pot test-libubus bench generate ipk packages packages-test apk
+.PHONY: help build demo test deps check test-units test-lab test-luci pot test-kernels test-libubus bench generate ipk packages packages-test apk
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test-luci: build ## the LuCI page: eslint, units, a real browser with the real d
 
 pot: ## the template of translations, and what the translations have of it, from the sources
 	node luci-app-mezoura/test/pot.mjs --merge
+
+test-kernels: ## the kernels that routers have, in qemu (downloads; root)
+	MEZOURA_KERNELS=1 $(GO) test -v -count=1 -timeout 40m -run TestKernels ./service/lab/kernels
 
 test-libubus: ## the conformance tests of package ubus over ubusd and libubus; fails where they are missing
 	MEZOURA_REQUIRE_LIBUBUS=1 CGO_ENABLED=1 $(GO) vet -tags libubus ./ubus/...
