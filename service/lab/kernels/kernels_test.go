@@ -23,6 +23,9 @@ var classifierTests = []string{
 	"TestAttach", "TestWire", // attaches by clsact and tcx, and counts on a wire
 }
 
+// withoutJIT are those that are run with the JIT compiler off as well, where there is one.
+var withoutJIT = []string{"TestVectors", "TestAttach"}
+
 // atOnce is how many rows run at a time: an emulated machine takes a processor.
 const atOnce = 2
 
@@ -51,7 +54,7 @@ func TestKernels(t *testing.T) {
 	}
 	top := projectFolder(t)
 	runner := &kernels.Runner{Builder: kernels.NewBuilder(top, t.TempDir()), Cache: cacheFolder(t), Beside: filepath.Join(top, "../shared/kernels"),
-		Tests: classifierTests, Limit: 120 * time.Second}
+		Tests: classifierTests, Each: withoutJIT, Quiet: 90 * time.Second}
 	if os.Getenv("MEZOURA_GUEST_CONSOLE") != "" {
 		runner.Console = os.Stderr
 	}

@@ -40,7 +40,8 @@ type Runner struct {
 	Cache   string        // folder for kernels
 	Beside  string        // folder that may hold kernels built earlier, vmlinux-mips-be-VERSION.xz
 	Tests   []string      // of package bpf, to be run in every guest
-	Limit   time.Duration // for one boot with all its checks
+	Each    []string      // those of them to be run with the JIT compiler off as well
+	Quiet   time.Duration // how long a guest may print nothing: some stand still for ever
 	Console io.Writer     // gets the guests' output as it comes; may be nil
 }
 
@@ -73,22 +74,26 @@ func (r *Runner) Run(ctx context.Context, row Row) *Result {
 	for _, name := range []string{"object_bpfel.o", "object_bpfeb.o", "mezoura.bpf.h"} {
 		files["/bpf/"+name] = filepath.Join(r.Builder.top, "bpf", name)
 	}
-	env := []string{"MEZOURA_BPF_TESTS=" + strings.Join(r.Tests, " ")}
+	env := []string{"MEZOURA_BPF_TESTS=" + strings.Join(r.Tests, " "), "MEZOURA_BPF_TESTS_EACH=" + strings.Join(r.Each, " ")}
 	if row.JIT {
 		env = append(env, "MEZOURA_JIT=1")
 	}
 	g := &guest.Guest{Kernel: kernel, Machine: &row.Machine, Init: at("init"), Memory: memory, Modules: modules, Files: files,
 		Links:   map[string]string{"/bin/ip": "inside", "/bin/tc": "inside"},
-		Command: []string{"/bin/inside"}, Env: env, Console: r.Console}
+		Command: []string{"/bin/inside"}, Env: env}
 	for result.Tries < tries {
 		result.Tries++
 		start = time.Now()
-		attempt, cancel := context.WithTimeout(ctx, r.Limit)
+		attempt, cancel := context.WithCancel(ctx)
+		dog := &watchdog{to: r.Console, quiet: r.Quiet}
+		dog.timer = time.AfterFunc(r.Quiet, cancel)
+		g.Console = dog
 		result.Output, result.Err = g.Boot(attempt)
+		dog.timer.Stop()
 		stalled := attempt.Err() != nil && ctx.Err() == nil
 		cancel()
 		result.read()
-		if !stalled || result.failed() {
+		if !stalled {
 			break
 		}
 	}
@@ -98,8 +103,23 @@ func (r *Runner) Run(ctx context.Context, row Row) *Result {
 	return result
 }
 
+// watchdog passes output on, and puts its timer off with each piece.
+type watchdog struct {
+	to    io.Writer
+	quiet time.Duration
+	timer *time.Timer
+}
+
+func (w *watchdog) Write(b []byte) (int, error) {
+	w.timer.Reset(w.quiet)
+	if w.to == nil {
+		return len(b), nil
+	}
+	return w.to.Write(b)
+}
+
 var (
-	kernelLine = regexp.MustCompile(`(?m)^inside: kernel (\S+)`)
+	kernelLine = regexp.MustCompile(`inside: kernel (\S+)`)
 	checkLine  = regexp.MustCompile(`(?m)^inside: (PASS|FAIL) (\S+) (\S+) (\d+\.\d) ?(.*)$`)
 )
 

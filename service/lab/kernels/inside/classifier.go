@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -24,13 +25,13 @@ var verdict = regexp.MustCompile(`(?m)^--- (PASS|FAIL|SKIP): (\w+) \((\d+\.\d+)s
 // classifier runs tests of package bpf, all in one process. Each of them has to run and to pass.
 func classifier(tests []string) []check {
 	// The tests read the objects, which lie beside them.
-	cmd := exec.Command("/bpf/bpf.test", "-test.v", "-test.timeout=100s", "-test.run=^("+strings.Join(tests, "|")+")$")
+	cmd := exec.Command("/bpf/bpf.test", "-test.v", "-test.timeout=5m", "-test.run=^("+strings.Join(tests, "|")+")$")
 	cmd.Dir = "/bpf"
 	cmd.Env = append(os.Environ(), "MEZOURA_REQUIRE_ROOT=1")
 	start := time.Now()
-	text, err := cmd.CombinedOutput()
+	text, err := follow(cmd)
 	found := map[string][]string{}
-	for _, m := range verdict.FindAllStringSubmatch(string(text), -1) {
+	for _, m := range verdict.FindAllStringSubmatch(text, -1) {
 		found[m[2]] = m[1:]
 	}
 	var checks []check
@@ -58,4 +59,28 @@ func classifier(tests []string) []check {
 		}
 	}
 	return checks
+}
+
+// follow runs a test binary and returns what it printed. The results of whole tests are shown as they come: who waits for
+// the guest sees that it lives.
+func follow(cmd *exec.Cmd) (string, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer read.Close()
+	cmd.Stdout, cmd.Stderr = write, write
+	err = cmd.Start()
+	write.Close()
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	for lines := bufio.NewScanner(read); lines.Scan(); {
+		text.WriteString(lines.Text() + "\n")
+		if strings.HasPrefix(lines.Text(), "--- ") {
+			fmt.Println(lines.Text())
+		}
+	}
+	return text.String(), cmd.Wait()
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -22,6 +23,9 @@ func takeover(mode string, c compiler) (remark string, err error) {
 	defer func() { err = errors.Join(err, l.Close()) }()
 	h, err := l.PlainHome(1)
 	if err != nil {
+		return "", err
+	}
+	if err := introduce(h); err != nil {
 		return "", err
 	}
 	setup, err := l.Setup("/mezoura", h.Router.Namespace, append(h.Flags(), "-attach", mode)...)
@@ -115,6 +119,34 @@ func asCompiled(c compiler) error {
 		return errors.New("the JIT compiler is on and has compiled nothing")
 	case c.name == "interpreter" && native != 0:
 		return fmt.Errorf("%d of %d programs are in machine code", native, all)
+	}
+	return nil
+}
+
+// introduce tells the machines of a home of each other's IPv6 addresses: qemu 7.2's s390x reckons the checksums of IPv6
+// wrongly, so that none of them would find the other.
+func introduce(h *lab.Home) error {
+	host, router, in := h.Hosts[0], h.Router, h.Internet
+	const wan, link = "wan", "net1"
+	for _, n := range []struct {
+		to     *lab.Namespace
+		device string
+		of     *lab.Namespace
+		its    string
+		addr   netip.Addr
+	}{
+		{host.Namespace, host.Device, router.Namespace, host.Network.Device, host.Network.Gateway6},
+		{router.Namespace, host.Network.Device, host.Namespace, host.Device, host.IPv6},
+		{router.Namespace, wan, in.Namespace, link, router.WAN6.Prev()},
+		{in.Namespace, link, router.Namespace, wan, router.WAN6},
+	} {
+		mac, err := n.of.DeviceMAC(n.its)
+		if err != nil {
+			return err
+		}
+		if err := n.to.IP(fmt.Sprintf("neigh add %s lladdr %s dev %s", n.addr, mac, n.device)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

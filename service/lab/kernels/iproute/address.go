@@ -5,6 +5,7 @@ package iproute
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 
@@ -134,6 +135,37 @@ func (s *session) ruleAdd(w *words) error {
 	return s.request(unix.RTM_NEWRULE, netlink.Create|netlink.Excl, message, func(e *netlink.AttributeEncoder) {
 		e.Bytes(unix.FRA_SRC, from.AsSlice())
 		e.Uint32(unix.FRA_TABLE, uint32(table))
+	})
+}
+
+func (s *session) neighbourAdd(w *words) error {
+	addr, err := netip.ParseAddr(w.value("add"))
+	if err != nil {
+		return err
+	}
+	var mac net.HardwareAddr
+	index := 0
+	for word, ok := w.next(); ok; word, ok = w.next() {
+		value := w.value(word)
+		switch word {
+		case "lladdr":
+			mac, err = net.ParseMAC(value)
+		case "dev":
+			index, err = indexOf(value)
+		default:
+			err = fmt.Errorf("what is %q", word)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	message := make([]byte, 12) // struct ndmsg
+	message[0] = familyOf(addr)
+	binary.NativeEndian.PutUint32(message[4:], uint32(index))
+	binary.NativeEndian.PutUint16(message[8:], unix.NUD_PERMANENT)
+	return s.request(unix.RTM_NEWNEIGH, netlink.Create|netlink.Replace, message, func(e *netlink.AttributeEncoder) {
+		e.Bytes(unix.NDA_DST, addr.AsSlice())
+		e.Bytes(unix.NDA_LLADDR, mac)
 	})
 }
 

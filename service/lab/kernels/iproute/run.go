@@ -60,6 +60,7 @@ func (s *session) do(tool string, args []string) error {
 		// Append stands for: beside what is there.
 		"ip route append": func(w *words) error { return s.routeAdd(w, netlink.Append) },
 		"ip rule add":     s.ruleAdd,
+		"ip neigh add":    s.neighbourAdd,
 		"tc qdisc show":   s.qdiscShow,
 	}[command]
 	if run == nil {
