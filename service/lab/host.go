@@ -128,8 +128,8 @@ func (w *Network) HostOn(wire *Wire, device string) (*Host, error) {
 	four, six := w.Gateway4.As4(), w.Gateway6.As16()
 	four[3], six[15] = last, last
 	h.IPv4, h.IPv6 = netip.AddrFrom4(four), netip.AddrFrom16(six)
-	if err := h.configure(); err != nil {
-		return nil, err
+	if err := h.configure(); err != nil || w.router.plain {
+		return h, err
 	}
 	if err := h.IP(fmt.Sprintf("rule add from %s table %d", h.IPv4, h.table())); err != nil {
 		return nil, err
@@ -142,15 +142,19 @@ func (w *Network) HostOn(wire *Wire, device string) (*Host, error) {
 // several networks answers each from the address asked; the routes of a second network come after the first's.
 func (h *Host) table() int { return 100 + h.Network.index }
 
-// configure gives the device its addresses and routes.
+// configure gives the device its addresses and routes. Machines of a plain router are on one network only, and do with
+// one routing table: not every kernel has more.
 func (h *Host) configure() error {
 	w, device, table := h.Network, h.Device, h.table()
-	return h.IP(
+	if err := h.IP(
 		fmt.Sprintf("link set %s up", device),
 		fmt.Sprintf("addr add %s/24 dev %s", h.IPv4, device),
 		fmt.Sprintf("addr add %s/64 dev %s nodad", h.IPv6, device),
 		fmt.Sprintf("route append default via %s dev %s metric %d", w.Gateway4, device, table),
-		fmt.Sprintf("route append default via %s dev %s metric %d", w.Gateway6, device, table),
+		fmt.Sprintf("route append default via %s dev %s metric %d", w.Gateway6, device, table)); err != nil || w.router.plain {
+		return err
+	}
+	return h.IP(
 		fmt.Sprintf("route add default via %s dev %s table %d", w.Gateway4, device, table),
 		fmt.Sprintf("route add default via %s dev %s table %d", w.Gateway6, device, table),
 		fmt.Sprintf("route add %s dev %s table %d", w.Prefix4, device, table),
