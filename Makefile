@@ -5,17 +5,18 @@ VERSION  ?= 1.0.0
 TAGS     ?= nethttpomithttp2
 LDFLAGS   = -s -w -buildid= -X main.version=$(VERSION)
 ARCH     ?=
+MINUTES  ?= 5
 # As root every test has to run; elsewhere those that can not say why.
 REQUIRE   = $(if $(filter 0,$(shell id -u)),MEZOURA_REQUIRE_ROOT=1)
 # The lab and what uses it load the machine: one package at a time, after the others.
-LAB       = ./service/lab/... ./openwrt-package/... ./service/mezoura ./service
+LAB       = ./service/lab ./service/lab/fleet ./openwrt-package/... ./service/mezoura ./service
 OTHERS    = $(shell $(GO) list ./... | grep -v -e /service/lab -e /openwrt-package -e /luci-app-mezoura -e /service/mezoura$$ -e /service$$)
 
 export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test deps check test-units test-lab test-luci pot test-kernels test-libubus bench generate ipk packages packages-test apk
+.PHONY: help build demo test deps check test-units test-lab test-luci pot test-kernels soak test-libubus bench generate ipk packages packages-test apk
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,9 @@ pot: ## the template of translations, and what the translations have of it, from
 
 test-kernels: ## the kernels that routers have, in qemu (downloads; root)
 	MEZOURA_KERNELS=1 $(GO) test -v -count=1 -timeout 40m -run TestKernels ./service/lab/kernels
+
+soak: build ## random traffic, device changes, kills and a full disk for MINUTES (5), sums checked all along (root)
+	MEZOURA_REQUIRE_ROOT=1 MEZOURA_BINARY=$(CURDIR)/build/mezoura MEZOURA_SOAK_MINUTES=$(MINUTES) $(GO) test -v -count=1 -timeout 60m ./service/lab/soak
 
 test-libubus: ## the conformance tests of package ubus over ubusd and libubus; fails where they are missing
 	MEZOURA_REQUIRE_LIBUBUS=1 CGO_ENABLED=1 $(GO) vet -tags libubus ./ubus/...
