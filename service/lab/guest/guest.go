@@ -67,12 +67,15 @@ func (g *Guest) Boot(ctx context.Context) (string, error) {
 	end := endLine.FindStringSubmatch(out)
 	switch {
 	case end == nil:
-		return out, errors.New("boot guest: it ended before its command did")
+		return out, ErrEnded
 	case end[1] != "0":
 		return out, fmt.Errorf("command in guest %s: exit status %s", g.Kernel.Version, end[1])
 	}
 	return out, nil
 }
+
+// ErrEnded is a guest that went before its command had ended: it crashed, or somebody ended it.
+var ErrEnded = errors.New("boot guest: it ended before its command did")
 
 // endLine is what init prints when the command has ended.
 var endLine = regexp.MustCompile(`(?m)^guest: command ended: (-?\d+)$`)

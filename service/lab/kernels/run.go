@@ -4,6 +4,7 @@ package kernels
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -93,7 +94,8 @@ func (r *Runner) Run(ctx context.Context, row Row) *Result {
 		stalled := attempt.Err() != nil && ctx.Err() == nil
 		cancel()
 		result.read()
-		if !stalled {
+		vanished := errors.Is(result.Err, guest.ErrEnded) && !strings.Contains(result.Output, "Kernel panic")
+		if !stalled && !vanished {
 			break
 		}
 	}
