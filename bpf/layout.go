@@ -17,6 +17,8 @@ const (
 	MaxSegments = 64  // layer-2 domains
 	MaxPrefixes = 128 // of each family: watched ones, and separately ones that are not the internet
 	maxVLANs    = 16
+	maxBlocks   = 32 // of each family
+	blockSize   = 8
 	nameSize    = 32
 
 	familyIPv4 = 4
@@ -58,11 +60,13 @@ type overflowKey struct {
 	Reserved uint32
 }
 
-type run struct{ First, Count uint8 }
-
 type check4 struct{ Addr, Mask [4]byte }
 
 type check6 struct{ Addr, Mask [16]byte } // compared in two pieces of 64 bits
+
+type block4 struct{ Check [blockSize]check4 }
+
+type block6 struct{ Check [blockSize]check6 }
 
 type localKey struct {
 	PrefixLen uint32
@@ -75,6 +79,7 @@ type localKey struct {
 
 const (
 	segmentAny = 0xff
+	segmentFar = 0xfe
 	vlanAny    = 0xffff
 )
 
@@ -84,9 +89,8 @@ type segment struct {
 
 type rules struct {
 	Class4, Class6 [256]uint8
-	Run4, Run6     [256]run
-	Check4         [MaxPrefixes]check4
-	Check6         [MaxPrefixes]check6
+	Block4         [maxBlocks]block4
+	Block6         [maxBlocks]block6
 	Segments       [MaxSegments]segment
 }
 

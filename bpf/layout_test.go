@@ -19,7 +19,7 @@ import (
 func twins() map[string]any {
 	return map[string]any{
 		"key": key{}, "traffic": Traffic{}, "account": account{}, "row": row{}, "overflow_key": overflowKey{},
-		"run": run{}, "check4": check4{}, "check6": check6{}, "local_key": localKey{}, "segment": segment{},
+		"check4": check4{}, "check6": check6{}, "block4": block4{}, "block6": block6{}, "local_key": localKey{}, "segment": segment{},
 		"rules": rules{}, "header": header{}, "control": control{},
 	}
 }
@@ -133,7 +133,7 @@ func TestLayoutConstants(t *testing.T) {
 		"LAYOUT_MAGIC": layoutMagic, "LAYOUT_VERSION": layoutVersion, "MAX_NETWORKS": MaxNetworks, "MAX_SEGMENTS": MaxSegments,
 		"MAX_PREFIXES": MaxPrefixes, "MAX_VLANS": maxVLANs, "NAME_SIZE": nameSize, "FAMILY_IPV4": familyIPv4,
 		"FAMILY_IPV6": familyIPv6, "SEGMENT_ANY": segmentAny, "VLAN_ANY": vlanAny,
-		"CLASS_INTERNAL": classInternal, "CLASS_MIXED": classMixed,
+		"CLASS_INTERNAL": classInternal, "CLASS_ASK": classAsk, "CLASS_BLOCK": classBlock, "MAX_BLOCKS": maxBlocks, "BLOCK_SIZE": blockSize, "SEGMENT_FAR": segmentFar,
 	} {
 		found := false
 		for _, line := range strings.Split(string(raw), "\n") {

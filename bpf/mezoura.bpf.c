@@ -93,13 +93,14 @@ struct overflow overflow1 SEC(".maps");
 
 /*
  * key: segment, VLAN and watched prefix. value: number of the network. bounds: each prefix stands
- * for its VLAN, for all VLANs and for all segments, in both rules. who writes: the daemon, the
- * rules not in force.
+ * for its VLAN, for all VLANs and for all segments, in both rules. And, as SEGMENT_FAR, the
+ * prefixes that are not the internet and have no room in a block. who writes: the daemon, the rules
+ * not in force.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 2 * 2 * 3 * MAX_PREFIXES);
+	__uint(max_entries, 2 * 2 * 4 * MAX_PREFIXES);
 	__type(key, struct local_key);
 	__type(value, __u8);
 } locals SEC(".maps");
@@ -114,19 +115,37 @@ struct address {
 /* What a packet is counted by, besides its near address. */
 struct frame {
 	__u32 tag[2]; /* as in struct key */
-	__u32 head;   /* bytes in front of the IP header */
-	__u32 extra;  /* bytes of a tag that is in metadata, not in the packet */
-	__u16 print;  /* fingerprint, 0 where nobody asks */
-	__u16 vlan;   /* outermost tag's ID, 0 none */
-	__u32 rules;  /* in force when it came: both of its sides are judged by the same */
+	__u64 head;   /* bytes in front of the IP header */
+	__u64 extra;  /* bytes of a tag that is in metadata, not in the packet */
+	__u64 packets;
+	__u64 bytes;
+	__u16 print; /* fingerprint, 0 where nobody asks */
+	__u16 vlan;  /* outermost tag's ID, 0 none */
+	__u32 rules; /* in force when it came: both of its sides are judged by the same */
 };
 
-INLINE void add(struct __sk_buff *skb, struct account *a, const struct frame *f, __u8 family,
-		struct variant v)
+/* How much the packet is on the wire: what is in front of the IP header is known, and the family.
+ */
+INLINE void measure(struct __sk_buff *skb, struct frame *f, __u8 family)
 {
-	__u32 packets = 1;
-	__u64 bytes = (__u64)skb->len + f->extra;
+	f->packets = 1;
+	f->bytes = (__u64)skb->len + f->extra;
+	if (unlikely(skb->gso_size)) {
+		__u32 size = headers_size(skb, f->head, family), packets = skb->gso_segs;
 
+		if (!packets && skb->len > size) /* from a guest or a tunnel: not counted yet */
+			packets = (skb->len - size + skb->gso_size - 1) / skb->gso_size;
+		if (packets > 1) {
+			f->packets = packets;
+			f->bytes += (__u64)(packets - 1) * (size + f->extra);
+		}
+	}
+	forget(f->packets, skb->len);
+	forget(f->bytes, skb->len);
+}
+
+INLINE void add(struct __sk_buff *skb, struct account *a, const struct frame *f, struct variant v)
+{
 	if (v.port) {
 		__u16 port = skb->ifindex;
 
@@ -143,26 +162,13 @@ INLINE void add(struct __sk_buff *skb, struct account *a, const struct frame *f,
 		}
 		a->print = f->print;
 	}
-
-	if (unlikely(skb->gso_size)) {
-		__u32 size = headers_size(skb, f->head, family);
-
-		packets = skb->gso_segs;
-		if (!packets && skb->len > size) /* from a guest or a tunnel: not counted yet */
-			packets = (skb->len - size + skb->gso_size - 1) / skb->gso_size;
-		if (packets > 1)
-			bytes += (__u64)(packets - 1) * (size + f->extra);
-		else
-			packets = 1;
-	}
-
 	a->seen = control.header.clock;
 	if (v.download) {
-		a->download.bytes += bytes;
-		a->download.packets += packets;
+		a->download.bytes += f->bytes;
+		a->download.packets += f->packets;
 	} else {
-		a->upload.bytes += bytes;
-		a->upload.packets += packets;
+		a->upload.bytes += f->bytes;
+		a->upload.packets += f->packets;
 	}
 }
 
@@ -192,39 +198,66 @@ INLINE __u32 hash(const struct address *near, const struct frame *f, __u8 family
 	return h;
 }
 
-INLINE int inside4(const struct check4 *c, __u32 addr)
-{
-	return (addr & c->mask) == c->addr;
-}
+/* Is a far address with a suspect first byte on the internet? */
+enum far {
+	FAR_INTERNET,
+	FAR_INTERNAL,
+	FAR_ASK, /* the trie */
+};
 
-INLINE int inside6(const struct check6 *c, __u64 high, __u64 low)
-{
-	return (high & c->mask[0]) == c->addr[0] && (low & c->mask[1]) == c->addr[1];
-}
-
-/* Is a far address with a suspect first byte not on the internet indeed? IPv4 is in low. */
-INLINE int internal(__u64 high, __u64 low, __u8 first, __u8 family, __u32 rules)
+INLINE enum far far_of4(__u32 addr, __u32 rules)
 {
 	const struct rules *r = &control.rules[rules & 1];
-	const struct run *run = family == FAMILY_IPV4 ? &r->run4[first] : &r->run6[first];
-	__u8 class = family == FAMILY_IPV4 ? r->class4[first] : r->class6[first];
-	__u64 at = run->first, count = run->count;
+	__u64 class = r->class4[first_byte(addr)];
+	const struct block4 *b;
 
-	if (class & CLASS_INTERNAL)
-		return 1;
-	if (!(class & CLASS_MIXED))
-		return 0;
-#pragma clang loop unroll(disable)
-	for (__u64 i = 0; i < MAX_PREFIXES && i < count; i++) {
-		__u64 n = at + i;
-
-		opaque(n); /* or clang walks a pointer whose bounds the verifier can not see */
-		n &= MAX_PREFIXES - 1;
-		if (family == FAMILY_IPV4 ? inside4(&r->check4[n], low)
-					  : inside6(&r->check6[n], high, low))
-			return 1;
+	if (!(class & CLASS_BLOCK))
+		return class;
+	b = &r->block4[class & (MAX_BLOCKS - 1)];
+#pragma unroll
+	for (int i = 0; i < BLOCK_SIZE; i++) {
+		if (!b->check[i].mask)
+			break;
+		if ((addr & b->check[i].mask) == b->check[i].addr)
+			return FAR_INTERNAL;
 	}
-	return 0;
+	return FAR_INTERNET;
+}
+
+/* 64 bits of the address each, as on the wire. */
+INLINE enum far far_of6(__u64 high, __u64 low, __u8 first, __u32 rules)
+{
+	const struct rules *r = &control.rules[rules & 1];
+	__u64 class = r->class6[first];
+	const struct block6 *b;
+
+	if (!(class & CLASS_BLOCK))
+		return class;
+	b = &r->block6[class & (MAX_BLOCKS - 1)];
+#pragma unroll
+	for (int i = 0; i < BLOCK_SIZE; i++) {
+		if (!b->check[i].mask[0])
+			break;
+		if ((high & b->check[i].mask[0]) == b->check[i].addr[0] &&
+		    (low & b->check[i].mask[1]) == b->check[i].addr[1])
+			return FAR_INTERNAL;
+	}
+	return FAR_INTERNET;
+}
+
+/* The same by the trie. */
+INLINE enum far far_of_trie(const struct address *far, __u8 family, __u32 rules)
+{
+	struct local_key k = {
+		.prefixlen = 8 * (sizeof(k) - sizeof(k.prefixlen)),
+		.rules = rules & 1,
+		.segment = SEGMENT_FAR,
+		.vlan = VLAN_ANY,
+		.family = family,
+		.addr = {far->word[0], far->word[1], far->word[2], far->word[3]},
+	};
+
+	return bpf_map_lookup_elem(&locals, &k) ? FAR_INTERNAL : FAR_INTERNET;
 }
 
 #define OF_NOBODY	 (-2) /* in no watched prefix */
@@ -419,11 +452,12 @@ INLINE int count_any(struct __sk_buff *skb, struct variant v)
 {
 	struct frame f = {.rules = *(const volatile __u32 *)&control.header.rules};
 	struct address near = {}, far = {};
+	enum far where = FAR_INTERNET;
 	union headers h;
 	struct account *a;
 	__u32 flow[2] = {};
 	__u16 proto = 0;
-	__u8 family, first;
+	__u8 first;
 
 	if (v.raw_ip) {
 		__u8 version;
@@ -464,6 +498,8 @@ INLINE int count_any(struct __sk_buff *skb, struct variant v)
 			return TC_ACT_UNSPEC;
 	}
 
+	forget(f.head, skb->len);
+	forget(f.extra, skb->len);
 	if (proto == bpf_htons(ETH_P_IP)) {
 		if (bpf_skb_load_bytes(skb, f.head, h.ip4, IP4_SIZE) ||
 		    first_byte(h.ip4[0]) >> 4 != 4)
@@ -471,16 +507,19 @@ INLINE int count_any(struct __sk_buff *skb, struct variant v)
 		near.word[3] = h.ip4[v.download ? 4 : 3];
 		far.word[3] = h.ip4[v.download ? 3 : 4];
 		first = first_byte(far.word[3]);
-		if (control.suspect4[first] &&
-		    internal(0, far.word[3], first, FAMILY_IPV4, f.rules))
+		if (control.suspect4[first])
+			where = far_of4(far.word[3], f.rules);
+		if (where == FAR_ASK)
+			where = far_of_trie(&far, FAMILY_IPV4, f.rules);
+		if (where)
 			return TC_ACT_UNSPEC;
-		family = FAMILY_IPV4;
 		first = first_byte(near.word[3]);
 		f.tag[1] |= CONSTANT(CONST_TAG4);
 		if (v.port) {
 			bpf_skb_load_bytes(skb, f.head + PRINT4_AT, flow, sizeof(flow));
 			f.print = print4(h.ip4[1], flow);
 		}
+		measure(skb, &f, FAMILY_IPV4);
 		a = account_of(&near, first, &f, FAMILY_IPV4, v);
 	} else if (proto == bpf_htons(ETH_P_IPV6)) {
 		__u32 *source = h.ip6 + 2, *target = h.ip6 + 6;
@@ -494,25 +533,29 @@ INLINE int count_any(struct __sk_buff *skb, struct variant v)
 			far.word[i] = (v.download ? source : target)[i];
 		}
 		first = first_byte(far.word[0]);
-		if (control.suspect6[first] &&
-		    internal(join64(far.word[0], far.word[1]), join64(far.word[2], far.word[3]),
-			     first, FAMILY_IPV6, f.rules))
+		if (control.suspect6[first])
+			where = far_of6(join64(far.word[0], far.word[1]),
+					join64(far.word[2], far.word[3]), first, f.rules);
+		if (where == FAR_ASK)
+			where = far_of_trie(&far, FAMILY_IPV6, f.rules);
+		if (where)
 			return TC_ACT_UNSPEC;
-		family = FAMILY_IPV6;
 		first = first_byte(near.word[0]);
 		f.tag[1] |= CONSTANT(CONST_TAG6);
 		if (v.port) {
-			if (bpf_skb_load_bytes(skb, f.head + PRINT6_AT, flow, sizeof(flow)))
-				f.print = print6(h.ip6); /* flow label and length, at least */
-			else
-				f.print = print6(flow);
+			if (bpf_skb_load_bytes(skb, f.head + PRINT6_AT, flow, sizeof(flow))) {
+				flow[0] = h.ip6[0]; /* flow label */
+				flow[1] = h.ip6[1]; /* and length, at least */
+			}
+			f.print = print6(flow);
 		}
+		measure(skb, &f, FAMILY_IPV6);
 		a = account_of(&near, first, &f, FAMILY_IPV6, v);
 	} else {
 		return TC_ACT_UNSPEC;
 	}
 	if (a)
-		add(skb, a, &f, family, v);
+		add(skb, a, &f, v);
 	return TC_ACT_UNSPEC;
 }
 
@@ -554,8 +597,10 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 			return 1;
 		far = *(const word *)(ip + (v.download ? 12 : 16));
 		if (unlikely(control.suspect4[first_byte(far)])) {
-			if (internal(0, far, first_byte(far), FAMILY_IPV4, control.header.rules))
-				return 1;
+			enum far where = far_of4(far, control.header.rules);
+
+			if (where)
+				return where == FAR_INTERNAL;
 		}
 	} else if (likely(proto == bpf_htons(ETH_P_IPV6))) {
 		if (unlikely((ip[0] & 0xf0) != 0x60))
@@ -563,10 +608,11 @@ INLINE int count_known(struct __sk_buff *skb, struct variant v)
 		near = ip + (v.download ? 8 : 24); /* the far one, for the moment */
 		if (unlikely(control.suspect6[first_byte(*(const word *)near)])) {
 			const __u64 *w = near;
+			enum far where = far_of6(w[0], w[1], first_byte(*(const word *)near),
+						 control.header.rules);
 
-			if (internal(w[0], w[1], first_byte(*(const word *)near), FAMILY_IPV6,
-				     control.header.rules))
-				return 1;
+			if (where)
+				return where == FAR_INTERNAL;
 		}
 	} else {
 		return !is_vlan(proto);

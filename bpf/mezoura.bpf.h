@@ -68,15 +68,13 @@ struct overflow_key {
 	__u32 reserved;
 };
 
-/* What the first byte of an address says of it. */
-#define CLASS_INTERNAL 1 /* none of these addresses is on the internet */
-#define CLASS_MIXED    2 /* some are not: ask the run of this byte */
+/* What the first byte of an address says of it. 0: all these addresses are on the internet. */
+#define CLASS_INTERNAL 1    /* none is */
+#define CLASS_ASK      2    /* some are not: those in the trie of prefixes */
+#define CLASS_BLOCK    0x80 /* likewise: those in the block whose number is in the low bits */
 
-/* Checks of one first byte: check[first] .. check[first + count - 1]. */
-struct run {
-	__u8 first;
-	__u8 count;
-};
+#define MAX_BLOCKS 32 /* of each family: first bytes that some prefix is longer than */
+#define BLOCK_SIZE 8  /* prefixes in a block; the mask of the first that is none is 0 */
 
 struct check4 {
 	__u32 addr; /* wire order, host bits 0 */
@@ -88,31 +86,38 @@ struct check6 {
 	__u64 mask[2];
 };
 
-/* Key of the watched prefixes; what is matched exactly comes first. 28 bytes. */
+struct block4 {
+	struct check4 check[BLOCK_SIZE];
+};
+
+struct block6 {
+	struct check6 check[BLOCK_SIZE];
+};
+
+/* Key of the trie of prefixes; what is matched exactly comes first. 28 bytes. */
 struct local_key {
 	__u32 prefixlen; /* of all below, in bits */
 	__u8 rules;	 /* which of the two this is of */
-	__u8 segment;	 /* or SEGMENT_ANY */
+	__u8 segment;	 /* or one of those below */
 	__u16 vlan;	 /* of the network there, or VLAN_ANY */
 	__u32 family;
 	__u32 addr[4]; /* as in struct key: an IPv4 prefix has 96 bits of 0 in front */
 };
 
-#define SEGMENT_ANY 0xff
+#define SEGMENT_ANY 0xff /* of watched prefixes */
+#define SEGMENT_FAR 0xfe /* of what is not the internet, with VLAN_ANY */
 #define VLAN_ANY    0xffff
 
 struct segment {
 	__u16 vlans[MAX_VLANS]; /* tags of frames that may be theirs, 0 ends */
 };
 
-/* What is local, and what is not the internet. 9 KiB. */
+/* What is local, and what is not the internet. 12.5 KiB. */
 struct rules {
 	__u8 class4[256];
 	__u8 class6[256];
-	struct run run4[256];
-	struct run run6[256];
-	struct check4 check4[MAX_PREFIXES];
-	struct check6 check6[MAX_PREFIXES];
+	struct block4 block4[MAX_BLOCKS];
+	struct block6 block6[MAX_BLOCKS];
 	struct segment segments[MAX_SEGMENTS];
 };
 

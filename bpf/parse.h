@@ -78,16 +78,24 @@ INLINE __u8 first_byte(__u32 w)
 }
 
 /*
+ * Makes the verifier forget what it knows of v: paths that differ in nothing else are one to it.
+ * Without CAP_PERFMON it would follow every one of them to the end. unknown: what it knows nothing
+ * of.
+ */
+#define forget(v, unknown) asm volatile("%0 ^= %1\n%0 ^= %1" : "+r"(v) : "r"((__u64)(unknown)))
+
+/*
  * Bytes of headers in front of the payload, from `at`, where an IP header of `family` is. Walks
  * IPv4 options, IPv6 extension headers and one IP in another. Only super-packets come here.
  */
-INLINE __u32 headers_size(struct __sk_buff *skb, __u32 at, __u8 family)
+INLINE __u32 headers_size(struct __sk_buff *skb, __u64 at, __u8 family)
 {
 	__u8 b[4];
 	__u8 next = family == FAMILY_IPV4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < 4; i++) {
+		forget(at, skb->len);
 		switch (next) {
 		case IPPROTO_IPIP:
 			if (bpf_skb_load_bytes(skb, at + 9, &next, 1) ||
