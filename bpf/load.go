@@ -48,7 +48,7 @@ func (t *Tables) load(v variant, segment int, flags uint32) (*ebpf.Program, erro
 	return coll.DetachProgram(string(v)), nil
 }
 
-// setConstants replaces the immediates that stand for load-time constants in mezoura.bpf.c.
+// setConstants replaces the immediates that stand for load-time constants in tables.h.
 func (t *Tables) setConstants(insns asm.Instructions, v variant, segment int) error {
 	values := map[int64]int64{
 		0x6d7a0101: int64(segment),

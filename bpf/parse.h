@@ -10,14 +10,12 @@
 #ifndef MEZOURA_PARSE_H
 #define MEZOURA_PARSE_H
 
-#include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
-#define INLINE static __always_inline
+#include "compiler.h"
 
 #define ETH_SIZE  14
 #define VLAN_SIZE 4
@@ -76,13 +74,6 @@ INLINE __u8 first_byte(__u32 w)
 	return w >> 24;
 #endif
 }
-
-/*
- * Makes the verifier forget what it knows of v: paths that differ in nothing else are one to it.
- * Without CAP_PERFMON it would follow every one of them to the end. unknown: what it knows nothing
- * of.
- */
-#define forget(v, unknown) asm volatile("%0 ^= %1\n%0 ^= %1" : "+r"(v) : "r"((__u64)(unknown)))
 
 /*
  * Bytes of headers in front of the payload, from `at`, where an IP header of `family` is. Walks
