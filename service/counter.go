@@ -43,6 +43,8 @@ type counter struct {
 	rotated  time.Duration    // since boot
 	unsaved  bool             // a generation is in the book but not in the file: its half can not be cleared
 	toClear  bool             // a half is waiting to be cleared
+	toRemove []string         // tables of earlier daemons that are in the book, and go when it is in the file
+	moved    bool             // networks are not what rows were taken for: the tables have to turn
 }
 
 type attached struct {
@@ -121,6 +123,7 @@ func (k *counter) apply(plan networks.Plan, internal []netip.Prefix) error {
 	k.attach()
 	if moved && !first {
 		// Rows know the network they were taken for: addresses that belong elsewhere now have to take new ones.
+		k.moved = true
 		return k.rotate()
 	}
 	return nil
@@ -133,6 +136,7 @@ func (k *counter) attach() {
 		wanted[want.Ifindex] = true
 		now, ok := k.modes[want.Ifindex]
 		if ok && now.err == nil && sameAttachment(now.want, want) {
+			k.modes[want.Ifindex] = attached{want, now.mode, nil} // it may have another name
 			continue
 		}
 		mode, err := k.attacher.Attach(bpf.Device{
@@ -162,7 +166,7 @@ func sameAttachment(a, b networks.Attachment) bool {
 	return a.Ifindex == b.Ifindex && a.Generation == b.Generation && a.Segment == b.Segment && a.RawIP == b.RawIP && a.BridgePort == b.BridgePort
 }
 
-// takeOver brings what earlier daemons have left into the book and takes it out of the kernel. Devices of the plan
+// takeOver brings what earlier daemons have left into the book; save takes it out of the kernel. Devices of the plan
 // have changed over to the new tables before; others that still count into the old ones are let go.
 func (k *counter) takeOver() error {
 	devices, err := k.attacher.Attached()
@@ -184,7 +188,6 @@ func (k *counter) takeOver() error {
 		return err
 	}
 	known := map[string]bool{}
-	var done []string
 	for _, id := range ids {
 		known[id] = true
 		if id == k.tables.ID() {
@@ -198,7 +201,7 @@ func (k *counter) takeOver() error {
 			}
 			k.state.ended[id] = true
 		}
-		done = append(done, id)
+		k.toRemove = append(k.toRemove, id)
 	}
 	for id := range k.state.ended { // removed long ago
 		if !known[id] {
@@ -210,14 +213,7 @@ func (k *counter) takeOver() error {
 			delete(k.state.closed, id)
 		}
 	}
-	if err := k.state.write(k.book); err != nil {
-		return err
-	}
-	for _, id := range done {
-		if err := bpf.RemoveTables(k.root, id); err != nil {
-			return err
-		}
-	}
+	k.unsaved = true
 	return nil
 }
 
@@ -283,12 +279,12 @@ func (k *counter) convert(samples []account.Sample, counts bpf.Counts) ([]accoun
 
 // turn lets the halves of the tables change places when it is time: idle addresses make room for others.
 func (k *counter) turn(idle time.Duration) error {
-	if k.unsaved || k.toClear {
+	if k.saving() {
 		return k.save()
 	}
 	age := sinceBoot() - k.rotated
 	full := k.table.Entries*4 > k.table.Capacity*3
-	if age >= idle && k.table.Entries > 0 || full && age >= rotateMin {
+	if k.moved || age >= idle && k.table.Entries > 0 || full && age >= rotateMin {
 		return k.rotate()
 	}
 	return nil
@@ -296,10 +292,8 @@ func (k *counter) turn(idle time.Duration) error {
 
 // rotate ends a generation: its counts go to the book, and with it to the file; then its half is cleared.
 func (k *counter) rotate() error {
-	if k.unsaved || k.toClear {
-		if err := k.save(); err != nil {
-			return fmt.Errorf("tables can not turn: %w", err)
-		}
+	if err := k.save(); err != nil {
+		return fmt.Errorf("tables can not turn: %w", err)
 	}
 	counts, err := k.tables.Read()
 	if err != nil {
@@ -326,7 +320,7 @@ func (k *counter) rotate() error {
 	k.book.Close(samples, un)
 	k.state.closed[k.tables.ID()] = ended
 	k.rotated = sinceBoot()
-	k.unsaved, k.toClear = true, true
+	k.unsaved, k.toClear, k.moved = true, true, false
 	return k.save()
 }
 
@@ -345,7 +339,11 @@ func (k *counter) planned(e bpf.Entry) bool {
 	return false
 }
 
-// save writes the book, and clears the half whose counts are in it then.
+// saving tells whether something waits for the book to be in the file.
+func (k *counter) saving() bool { return k.unsaved || k.toClear || len(k.toRemove) > 0 }
+
+// save writes the book, and clears the half and removes the tables whose counts are in it then. Where it can not, it is
+// to be called again; nothing is lost meanwhile, since the next start finds both the old file and the tables.
 func (k *counter) save() error {
 	if k.unsaved {
 		if err := k.state.write(k.book); err != nil {
@@ -358,6 +356,12 @@ func (k *counter) save() error {
 			return err
 		}
 		k.toClear = false
+	}
+	for len(k.toRemove) > 0 {
+		if err := bpf.RemoveTables(k.root, k.toRemove[0]); err != nil {
+			return err
+		}
+		k.toRemove = k.toRemove[1:]
 	}
 	return nil
 }

@@ -146,6 +146,7 @@ func (s *service) adopt() error {
 		return err
 	}
 	s.adopted = true
+	s.complain("book", s.counter.save()) // with the disk full, it is tried again
 	return nil
 }
 
