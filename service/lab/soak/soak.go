@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,87 +18,98 @@ import (
 // Options say how long and how.
 type Options struct {
 	Binary   string
+	Attach   string // tcx or clsact; "" leaves it to the seed, where the kernel has both
 	Duration time.Duration
 	Seed     uint64
 	Logf     func(format string, args ...any)
 }
 
 const (
-	hosts = 4
 	// checkEvery is the pause between checkpoints.
 	checkEvery = 20 * time.Second
 	// calm is the part of the time at the end without kills: a daemon that is always new cannot leak.
 	calm = 0.4
-	// diskSize is that of the disks that run full.
-	diskSize = 256 << 10
+	// maxHosts is how many hosts the daemon may list: few, so that floods reach the limit and memory its end.
+	maxHosts = 300
 )
 
 // soak is one run.
 type soak struct {
 	Options
-	random *rand.Rand
-	home   *lab.Home
-	setup  *lab.Setup
-	daemon *lab.Daemon
-	broker *bus
-	guests []*guest
-	watch  *watch
-	ours   objects
-	disks  []string // folders that can be filled
-	net    int      // the last network that was made
-	done   map[string]int
+	random  *rand.Rand // of the event that is under way
+	home    *lab.Home
+	setup   *lab.Setup
+	daemon  *lab.Daemon
+	broker  *bus
+	guests  []*guest
+	visitor *visitor
+	spoofer *spoofer
+	ledger  ledger
+	journal journal
+	ours    objects
+	disks   []string // folders that can be filled
+	names   map[*guest]string
+	net     int  // the last network that was made for the event prefix
+	flooded bool // the listing has its full size
 }
 
-// guest is a host with what is known about it.
-type guest struct {
-	*lab.Host
-	meter   *lab.Meter
-	earlier map[lab.Family]lab.Counts // of meters that have gone with their devices
-	talk    *lab.Background
-}
-
-// Run soaks a daemon. Its error is the first thing that was wrong.
+// Run soaks a daemon. Its error is the first thing that was wrong, with all that is needed to see how it came about.
 func Run(ctx context.Context, o Options) (err error) {
 	l, err := lab.Open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	s := &soak{Options: o, random: rand.New(rand.NewPCG(o.Seed, o.Seed)), net: 1, done: map[string]int{}, ours: newObjects()}
+	s := &soak{Options: o, random: source(o.Seed, 0, 0), ours: newObjects(), names: map[*guest]string{}, net: firstPrefix - 1}
 	if err := s.build(l); err != nil {
 		return fmt.Errorf("build home: %w", err)
 	}
 	defer s.broker.close()
 	if err := s.run(ctx); err != nil {
-		return fmt.Errorf("%w; the daemon says: %s", err, strings.Join(s.daemon.Output(), "; "))
+		return s.told(err)
 	}
 	s.daemon.Kill()
 	if err := s.setup.Detach(); err != nil {
-		return err
+		return s.told(err)
 	}
-	return s.ours.gone(ctx)
+	if err := s.ours.gone(ctx); err != nil {
+		return s.told(err)
+	}
+	return nil
+}
+
+// told adds to an error how it came about.
+func (s *soak) told(err error) error {
+	said := s.daemon.Output()
+	said = said[max(0, len(said)-40):]
+	return fmt.Errorf("%w\nMEZOURA_SEED=%d\nevents:\n%s\nframes lost by the laboratory itself: %s\nthe daemon says:\n\t%s",
+		err, s.Seed, &s.journal, s.lost(), strings.Join(said, "\n\t"))
+}
+
+// source is the random source of one thing of a run. Each has its own, so that how long something takes changes
+// nothing of what is to come.
+func source(seed uint64, kind, index int) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, uint64(kind)<<32|uint64(index)))
 }
 
 func (s *soak) build(l *lab.Lab) (err error) {
-	if s.home, err = l.Home(hosts); err != nil {
+	if s.home, err = l.Home(hosts + 2); err != nil { // the last two are the spoofer and the visitor
 		return err
 	}
 	h := s.home
-	// Networks are configured by the file, so that a reload has something to read; the broker is ours, to be restarted.
-	if s.setup, err = l.Setup(s.Binary, h.Router.Namespace, "-ubus-embedded=0"); err != nil {
+	if err := h.AddBridged("br-guest", "guest", guestNetwork, 1); err != nil {
 		return err
 	}
-	for _, place := range []struct {
-		name string
-		path *string
-		file string
-	}{{"textdisk", &s.setup.Textfile, "prom_c"}, {"statedisk", &s.setup.State, "state"}} {
-		disk, err := l.Mount(place.name, "tmpfs", fmt.Sprintf("size=%d", diskSize))
-		if err != nil {
-			return err
-		}
-		*place.path = filepath.Join(disk, place.file)
-		s.disks = append(s.disks, disk)
+	// Networks are configured by the file, so that a reload has something to read; the broker is ours, to be restarted.
+	attach := s.Attach
+	if attach == "" {
+		attach = []string{"auto", "clsact"}[s.random.IntN(2)]
+	}
+	if s.setup, err = l.Setup(s.Binary, h.Router.Namespace, "-ubus-embedded=0", "-attach", attach); err != nil {
+		return err
+	}
+	if err := s.mountDisks(l); err != nil {
+		return err
 	}
 	if err := s.configure(""); err != nil {
 		return err
@@ -107,88 +117,55 @@ func (s *soak) build(l *lab.Lab) (err error) {
 	if s.broker, err = startBroker(s.setup.Ubus); err != nil {
 		return err
 	}
-	for _, host := range h.Hosts {
-		g := &guest{Host: host, earlier: map[lab.Family]lab.Counts{}}
+	talking := append(append([]*lab.Host{}, h.Hosts[:hosts]...), h.Hosts[hosts+2])
+	for i, host := range talking {
+		g := &guest{Host: host, bridge: host.Network.Device, voice: source(s.Seed, 1, i)}
 		if err := s.wire(g); err != nil {
 			return err
 		}
 		s.guests = append(s.guests, g)
 	}
-	if err := s.start(); err != nil {
+	if s.spoofer, err = newSpoofer(h, h.Hosts[hosts]); err != nil {
 		return err
 	}
-	s.watch = &watch{setup: s.setup}
-	return nil
+	if s.visitor, err = newVisitor(h.Hosts[hosts+1]); err != nil {
+		return err
+	}
+	s.Logf("MEZOURA_SEED=%d, %s, -attach %s", s.Seed, s.Duration, attach)
+	return s.start()
 }
 
 // configure writes the daemon's configuration with more options.
 func (s *soak) configure(options string) error {
-	text := "config mezoura\n\tlist subnet 'br-lan'\n" + options
+	text := fmt.Sprintf("config mezoura\n\tlist subnet 'br-lan'\n\tlist subnet 'br-guest'\n\toption max_hosts '%d'\n", maxHosts) + options
 	return os.WriteFile(filepath.Join(s.setup.Config, "mezoura"), []byte(text), 0o644)
 }
 
-// wire puts a new meter at a host's end of its wire.
-func (s *soak) wire(g *guest) (err error) {
-	g.meter, err = s.home.Meter(g.Namespace, g.Device, false, s.internal())
-	return err
-}
-
-// internal judges what is not the internet. The meters know from the start of every network that will be made.
-func (s *soak) internal() func(netip.Addr) bool {
-	judge := *s.home.Router
-	judge.Networks = append([]*lab.Network{}, judge.Networks...)
-	for i := 1; i <= lastNetwork; i++ {
-		judge.Networks = append(judge.Networks, &lab.Network{
-			Prefix4: netip.MustParsePrefix(fmt.Sprintf("192.168.%d.0/24", i)), Prefix6: netip.MustParsePrefix(fmt.Sprintf("2001:db8:1:%x::/64", i))})
-	}
-	return judge.Internal
-}
-
-func (s *soak) start() (err error) {
-	if s.daemon, err = s.home.Start(s.setup); err != nil {
-		return err
-	}
-	if err := s.daemon.Ready(context.Background(), s.home.Attached...); err != nil {
-		return err
-	}
-	return s.ours.note(s.daemon.PID(), s.setup.BPFFS)
-}
-
+// run brings events about in two parts: one in which the daemon is ended again and again, one in which the same daemon has
+// to bear the rest.
 func (s *soak) run(ctx context.Context) error {
-	began := time.Now()
-	until := func(part float64) bool {
-		return ctx.Err() == nil && time.Since(began) < time.Duration(part*float64(s.Duration))
-	}
+	s.journal.began = time.Now()
 	for _, g := range s.guests {
 		s.resume(g)
 	}
-	var before footprint
-	phase := func(end float64, events []event) error {
-		for until(end) {
-			checked := time.Now()
-			for until(end) && time.Since(checked) < checkEvery {
-				e := events[s.random.IntN(len(events))]
-				if err := s.bring(e); err != nil {
-					return fmt.Errorf("%s after %s: %w", e.name, time.Since(began).Round(time.Second), err)
-				}
-			}
-			if err := s.checkpoint(ctx, began); err != nil {
-				return fmt.Errorf("checkpoint after %s: %w", time.Since(began).Round(time.Second), err)
-			}
-		}
-		return ctx.Err()
+	share := func(part float64) time.Time { return time.Now().Add(time.Duration(part * float64(s.Duration))) }
+	if err := s.phase(ctx, 1, share(1-calm), append(kills(), others()...)); err != nil {
+		return err
 	}
-	all := append(kills(), others()...)
-	if err := phase(1-calm, all); err != nil {
+	fresh, err := s.quit()
+	if err != nil {
+		return err
+	}
+	if err := s.start(); err != nil {
 		return err
 	}
 	// Let the last daemon have seen everything once before it is measured.
-	for _, e := range others() {
-		if err := s.bring(e); err != nil {
-			return fmt.Errorf("%s: %w", e.name, err)
+	for i, e := range others() {
+		if err := s.bring(e, source(s.Seed, 2, i)); err != nil {
+			return err
 		}
 	}
-	if err := s.checkpoint(ctx, began); err != nil {
+	if err := s.checkpoint(ctx); err != nil {
 		return err
 	}
 	before, err := s.footprint()
@@ -196,7 +173,7 @@ func (s *soak) run(ctx context.Context) error {
 		return err
 	}
 	s.Logf("calm: %s", before)
-	if err := phase(1, others()); err != nil {
+	if err := s.phase(ctx, 3, share(calm), others()); err != nil {
 		return err
 	}
 	for _, g := range s.guests {
@@ -204,60 +181,69 @@ func (s *soak) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.flat(ctx, before)
-}
-
-// bring brings an event about, after a moment.
-func (s *soak) bring(e event) error {
-	time.Sleep(time.Duration(s.random.IntN(1500)) * time.Millisecond)
-	if err := s.watch.look(); err != nil {
+	if err := s.flat(ctx, before); err != nil {
 		return err
 	}
-	if err := e.run(s); err != nil {
-		return err
-	}
-	s.done[e.name]++
-	select {
-	case <-s.daemon.Exited():
-		return errors.New("the daemon has ended")
-	default:
-	}
-	return s.watch.look()
-}
-
-// checkpoint has everybody fall silent, compares the daemon's numbers with the meters', and lets them go on.
-func (s *soak) checkpoint(ctx context.Context, began time.Time) error {
-	for _, g := range s.guests {
-		if err := s.pause(g); err != nil {
-			return err
-		}
-	}
-	var list []lab.Expectation
-	var total lab.Counts
-	for _, g := range s.guests {
-		seen, err := g.meter.Settled()
-		if err != nil {
-			return fmt.Errorf("%s: %w", g.Name, err)
-		}
-		for _, f := range lab.Families {
-			e := lab.Expectation{Host: g.Host, Family: f, Counts: g.earlier[f].Add(seen.Sum(f))}
-			total = total.Add(e.Counts)
-			list = append(list, e)
-		}
-	}
-	if _, err := s.daemon.Await(ctx, list); err != nil {
-		return err
-	}
-	if err := s.ours.note(s.daemon.PID(), s.setup.BPFFS); err != nil {
-		return err
-	}
-	f, err := s.footprint()
+	last, err := s.quit()
 	if err != nil {
 		return err
 	}
-	s.Logf("%4.0f s: %s; %s; events %v", time.Since(began).Seconds(), total, f, s.done)
-	for _, g := range s.guests {
-		s.resume(g)
+	s.Logf("goroutines: %d of a daemon that was new, %d of one that was not", fresh.sum(), last.sum())
+	return last.grown(fresh)
+}
+
+// phase brings events about until a time; kind is that of their random sources.
+func (s *soak) phase(ctx context.Context, kind int, end time.Time, events []event) error {
+	checked := time.Now()
+	for i := 0; time.Now().Before(end) && ctx.Err() == nil; i++ {
+		random := source(s.Seed, kind, i)
+		if err := s.bring(events[random.IntN(len(events))], random); err != nil {
+			return err
+		}
+		if time.Since(checked) > checkEvery {
+			if err := s.checkpoint(ctx); err != nil {
+				return err
+			}
+			checked = time.Now()
+		}
+	}
+	return errors.Join(ctx.Err(), s.checkpoint(ctx))
+}
+
+// bring brings an event about, after a moment.
+func (s *soak) bring(e event, random *rand.Rand) error {
+	s.random = random
+	s.moment(1000)
+	s.journal.begin(e.name)
+	if err := e.run(s); err != nil {
+		return fmt.Errorf("%s: %w", e.name, err)
+	}
+	s.journal.end()
+	select {
+	case <-s.daemon.Exited():
+		return fmt.Errorf("%s: the daemon has ended", e.name)
+	default:
+	}
+	if err := s.look(); err != nil {
+		return fmt.Errorf("after %s: %w", e.name, err)
+	}
+	return nil
+}
+
+// moment is a random time, up to a number of milliseconds.
+func (s *soak) moment(most int) { time.Sleep(time.Duration(s.random.IntN(most)) * time.Millisecond) }
+
+// soon waits for what has to be so in a moment.
+func (s *soak) soon(what string, so func() bool) error {
+	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errors.New(what)
+		}
+		select {
+		case <-s.daemon.Exited():
+			return errors.New(what + ": the daemon has ended")
+		default:
+		}
 	}
 	return nil
 }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package soak
+
+// event is something that happens to a daemon; when it is over, the daemon runs and is attached.
+type event struct {
+	name string
+	run  func(*soak) error
+}
+
+// kills end the daemon.
+func kills() []event {
+	return []event{
+		{"kill", (*soak).kill},
+		{"kill at start", (*soak).killAtStart},
+		{"kill and port", (*soak).killAndPort},
+		{"kill at full disk", (*soak).killAtFullDisk},
+		{"end", (*soak).end},
+		{"start in vain", (*soak).startInVain},
+	}
+}
+
+// others leave it alive.
+func others() []event {
+	return []event{
+		{"flood", (*soak).flood}, // first, so that the listing has its full size when memory is measured
+		{"freeze", (*soak).freeze},
+		{"second daemon", (*soak).second},
+		{"port", (*soak).port},
+		{"port leaves", (*soak).portLeaves},
+		{"port renamed", (*soak).portRenamed},
+		{"mtu", (*soak).mtu},
+		{"flooding bridge", (*soak).floodingBridge},
+		{"bridge down", (*soak).bridgeDown},
+		{"bridge gone", (*soak).bridgeGone},
+		{"visitor", (*soak).visit},
+		{"prefix", (*soak).prefix},
+		{"broker", (*soak).restartBroker},
+		{"reload", (*soak).reload},
+		{"bad reload", (*soak).badReload},
+		{"names", (*soak).rename},
+		{"forget", (*soak).forget},
+		{"turn", (*soak).turn},
+		{"full disk", (*soak).fullDisk},
+	}
+}
