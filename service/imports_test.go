@@ -21,6 +21,8 @@ var allowed = map[string][]string{
 	"ubus/internal/proto":     {"ubus/blobmsg"},
 	"service/config":          {"service/uci"},
 	"service/hosts":           {"service/account", "service/config", "service/uci"},
+	"service/links":           {"service/nlattr"},
+	"service/offload":         {"service/nlattr"},
 	"service/networks":        {"service/links"},
 	"service/networks/netifd": {"service/networks", "ubus", "ubus/blobmsg"},
 	"service/export":          {"service/account"},

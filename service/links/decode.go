@@ -4,12 +4,13 @@ package links
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/mezoura/mezoura/service/nlattr"
 )
 
 // Bounds of what one message may claim; the kernel's own are lower.
@@ -31,19 +32,16 @@ const (
 	bridgeVLANInfoPVID    = 1 << 1
 	vlanIDMask            = 0x0fff
 	iflaLinkNetnsid       = 37
-	attributeTypeMask     = 0x3fff
 	extFilterBridgeVLAN   = 1 << 1
 	extFilterSkipStats    = 1 << 3
 	maxInterfaceNumber    = 1<<31 - 1
 )
 
-var errShort = errors.New("message too short")
-
 // decodeLink reads an RTM_NEWLINK message of the family AF_UNSPEC.
 func decodeLink(data []byte) (Link, error) {
 	var l Link
 	if len(data) < sizeofIfInfomsg {
-		return l, fmt.Errorf("decode link: %w", errShort)
+		return l, fmt.Errorf("decode link: %w", nlattr.ErrShort)
 	}
 	l.Type = binary.NativeEndian.Uint16(data[2:])
 	index := binary.NativeEndian.Uint32(data[4:])
@@ -57,10 +55,10 @@ func decodeLink(data []byte) (Link, error) {
 	var info linkInfo
 	var lower int
 	var elsewhere bool
-	err := attributes(data[sizeofIfInfomsg:], func(kind uint16, value []byte) error {
+	err := nlattr.Each(data[sizeofIfInfomsg:], func(kind uint16, value []byte) error {
 		switch kind {
 		case unix.IFLA_IFNAME:
-			l.Name = text(value, maxName)
+			l.Name = nlattr.Text(value, maxName)
 		case unix.IFLA_MASTER:
 			l.Master = indexOf(value)
 		case unix.IFLA_LINK:
@@ -104,10 +102,10 @@ type linkInfo struct {
 
 func (i *linkInfo) decode(data []byte) error {
 	var details []byte
-	err := attributes(data, func(kind uint16, value []byte) error {
+	err := nlattr.Each(data, func(kind uint16, value []byte) error {
 		switch kind {
 		case iflaInfoKind:
-			i.kind = text(value, maxKind)
+			i.kind = nlattr.Text(value, maxKind)
 		case iflaInfoData:
 			details = value
 		}
@@ -118,14 +116,14 @@ func (i *linkInfo) decode(data []byte) error {
 	}
 	switch i.kind {
 	case "vlan":
-		return attributes(details, func(kind uint16, value []byte) error {
+		return nlattr.Each(details, func(kind uint16, value []byte) error {
 			if kind == iflaVLANID && len(value) >= 2 {
 				i.vlan = binary.NativeEndian.Uint16(value) & vlanIDMask
 			}
 			return nil
 		})
 	case "bridge":
-		return attributes(details, func(kind uint16, value []byte) error {
+		return nlattr.Each(details, func(kind uint16, value []byte) error {
 			switch {
 			case kind == iflaBridgeFiltering && len(value) >= 1:
 				i.filtering = value[0] != 0
@@ -142,17 +140,17 @@ func (i *linkInfo) decode(data []byte) error {
 // frames on a bridge or one of its ports.
 func decodePVID(data []byte) (index int, pvid uint16, err error) {
 	if len(data) < sizeofIfInfomsg {
-		return 0, 0, fmt.Errorf("decode bridge port: %w", errShort)
+		return 0, 0, fmt.Errorf("decode bridge port: %w", nlattr.ErrShort)
 	}
 	n := binary.NativeEndian.Uint32(data[4:])
 	if n == 0 || n > maxInterfaceNumber {
 		return 0, 0, fmt.Errorf("decode bridge port: index %d out of range", n)
 	}
-	err = attributes(data[sizeofIfInfomsg:], func(kind uint16, value []byte) error {
+	err = nlattr.Each(data[sizeofIfInfomsg:], func(kind uint16, value []byte) error {
 		if kind != unix.IFLA_AF_SPEC {
 			return nil
 		}
-		return attributes(value, func(kind uint16, value []byte) error {
+		return nlattr.Each(value, func(kind uint16, value []byte) error {
 			if kind == iflaBridgeVLANInfo && len(value) >= 4 &&
 				binary.NativeEndian.Uint16(value)&bridgeVLANInfoPVID != 0 {
 				pvid = binary.NativeEndian.Uint16(value[2:]) & vlanIDMask
@@ -175,7 +173,7 @@ type address struct {
 // decodeAddress reads an RTM_NEWADDR message. ok is false for what is no IP address.
 func decodeAddress(data []byte) (a address, ok bool, err error) {
 	if len(data) < sizeofIfAddrmsg {
-		return a, false, fmt.Errorf("decode address: %w", errShort)
+		return a, false, fmt.Errorf("decode address: %w", nlattr.ErrShort)
 	}
 	family, bits := data[0], int(data[1])
 	if family != unix.AF_INET && family != unix.AF_INET6 {
@@ -188,7 +186,7 @@ func decodeAddress(data []byte) (a address, ok bool, err error) {
 	a.index = int(index)
 
 	var near, far netip.Addr
-	err = attributes(data[sizeofIfAddrmsg:], func(kind uint16, value []byte) error {
+	err = nlattr.Each(data[sizeofIfAddrmsg:], func(kind uint16, value []byte) error {
 		switch kind {
 		case unix.IFA_LOCAL:
 			near = addrOf(family, value)
@@ -216,26 +214,6 @@ func decodeAddress(data []byte) (a address, ok bool, err error) {
 	return a, true, nil
 }
 
-// attributes calls fn for each attribute in data. A length that does not fit is an error:
-// what is behind it cannot be trusted either.
-func attributes(data []byte, fn func(kind uint16, value []byte) error) error {
-	for len(data) > 0 {
-		if len(data) < unix.SizeofNlAttr {
-			return fmt.Errorf("attribute: %w", errShort)
-		}
-		n := int(binary.NativeEndian.Uint16(data))
-		kind := binary.NativeEndian.Uint16(data[2:]) & attributeTypeMask
-		if n < unix.SizeofNlAttr || n > len(data) {
-			return fmt.Errorf("attribute %d: length %d of %d", kind, n, len(data))
-		}
-		if err := fn(kind, data[unix.SizeofNlAttr:n]); err != nil {
-			return err
-		}
-		data = data[min(len(data), (n+3)&^3):]
-	}
-	return nil
-}
-
 func rawIP(arphrd uint16) bool {
 	switch arphrd {
 	case TypeNone, TypePPP, TypeTunnel, TypeTunnel6, TypeSIT, TypeIPGRE, TypeIP6GRE, TypeRawIP:
@@ -261,17 +239,6 @@ func addrOf(family byte, value []byte) netip.Addr {
 	}
 	a, _ := netip.AddrFromSlice(value) // other sizes: the zero Addr
 	return a
-}
-
-// text is a C string of bounded length.
-func text(value []byte, limit int) string {
-	for i, c := range value {
-		if c == 0 {
-			value = value[:i]
-			break
-		}
-	}
-	return string(value[:min(len(value), limit)])
 }
 
 // interrupted reports whether the kernel says that a dump is not consistent.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/mezoura/mezoura/service/nlattr"
 )
 
 const (
@@ -20,7 +22,6 @@ const (
 	sizeofNfgenmsg   = 4 // family, version, resource u16
 	dumpTimeout      = 5 * time.Second
 	dumpAttempts     = 5
-	attributeMask    = 0x3fff
 	maxName          = 255
 	flagHardware     = 1
 	flagCounter      = 2
@@ -33,10 +34,7 @@ const (
 	devicePrefix     = 2 // the same as a pattern, since 6.16
 )
 
-var (
-	errShort       = errors.New("message too short")
-	errInterrupted = errors.New("the ruleset keeps changing")
-)
+var errInterrupted = errors.New("the ruleset keeps changing")
 
 // Flowtables lists the flowtables of all families in the namespace of the calling thread.
 // A kernel without nftables has none.
@@ -98,26 +96,26 @@ func absent(err error) bool {
 func decodeFlowtable(data []byte) (Flowtable, error) {
 	var t Flowtable
 	if len(data) < sizeofNfgenmsg {
-		return t, fmt.Errorf("decode flowtable: %w", errShort)
+		return t, fmt.Errorf("decode flowtable: %w", nlattr.ErrShort)
 	}
-	err := attributes(data[sizeofNfgenmsg:], func(kind uint16, value []byte) error {
+	err := nlattr.Each(data[sizeofNfgenmsg:], func(kind uint16, value []byte) error {
 		switch kind {
 		case flowtableTable:
-			t.Table = text(value)
+			t.Table = nlattr.Text(value, maxName)
 		case flowtableName:
-			t.Name = text(value)
+			t.Name = nlattr.Text(value, maxName)
 		case flowtableFlags:
 			if len(value) >= 4 {
 				flags := binary.BigEndian.Uint32(value)
 				t.Hardware, t.Counter = flags&flagHardware != 0, flags&flagCounter != 0
 			}
 		case flowtableHook:
-			return attributes(value, func(kind uint16, value []byte) error {
+			return nlattr.Each(value, func(kind uint16, value []byte) error {
 				if kind != flowtableDevices {
 					return nil
 				}
-				return attributes(value, func(kind uint16, value []byte) error {
-					switch name := text(value); {
+				return nlattr.Each(value, func(kind uint16, value []byte) error {
+					switch name := nlattr.Text(value, maxName); {
 					case kind == deviceName && name != "":
 						t.Devices = append(t.Devices, name)
 					case kind == devicePrefix:
@@ -135,35 +133,4 @@ func decodeFlowtable(data []byte) (Flowtable, error) {
 	slices.Sort(t.Devices)
 	t.Devices = slices.Compact(t.Devices)
 	return t, nil
-}
-
-// attributes calls fn for each attribute in data. A length that does not fit is an error:
-// what is behind it cannot be trusted either.
-func attributes(data []byte, fn func(kind uint16, value []byte) error) error {
-	for len(data) > 0 {
-		if len(data) < unix.SizeofNlAttr {
-			return fmt.Errorf("attribute: %w", errShort)
-		}
-		n := int(binary.NativeEndian.Uint16(data))
-		kind := binary.NativeEndian.Uint16(data[2:]) & attributeMask
-		if n < unix.SizeofNlAttr || n > len(data) {
-			return fmt.Errorf("attribute %d: length %d of %d", kind, n, len(data))
-		}
-		if err := fn(kind, data[unix.SizeofNlAttr:n]); err != nil {
-			return err
-		}
-		data = data[min(len(data), (n+3)&^3):]
-	}
-	return nil
-}
-
-// text is a C string of bounded length.
-func text(value []byte) string {
-	for i, c := range value {
-		if c == 0 {
-			value = value[:i]
-			break
-		}
-	}
-	return string(value[:min(len(value), maxName)])
 }
