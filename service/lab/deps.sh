@@ -1,12 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Sees that the tools are there which `make demo` or `make test` calls: installs them on Debian as root, elsewhere says
-# what is missing. Usage: deps.sh demo|test
+# Sees that the tools are there which `make demo`, `make test` or `make test-kernels` calls: installs them on Debian as
+# root, elsewhere says what is missing. Usage: deps.sh demo|test|kernels
 set -eu
 
 # tool:package, tools looked for on PATH and in sbin
 demo='ip:iproute2 tc:iproute2 bridge:iproute2 nft:nftables ethtool:ethtool'
-test="$demo setpriv:util-linux wg:wireguard-tools qemu-system-x86_64:qemu-system-x86 depmod:kmod xz:xz-utils zstd:zstd ldd:libc-bin
+kernels='qemu-system-x86_64:qemu-system-x86 qemu-system-arm:qemu-system-arm qemu-system-aarch64:qemu-system-arm
+	qemu-system-mips:qemu-system-mips qemu-system-mipsel:qemu-system-mips qemu-system-mips64el:qemu-system-mips
+	qemu-system-s390x:qemu-system-misc depmod:kmod xz:xz-utils zstd:zstd dpkg:dpkg'
+test="$demo $kernels setpriv:util-linux wg:wireguard-tools ldd:libc-bin
 	clang-14:clang-14 llvm-strip-14:llvm-14 clang-format-14:clang-format-14 dnsmasq:dnsmasq-base busybox:busybox-static
 	qemu-mips-static:qemu-user-static shellcheck:shellcheck promtool:prometheus prometheus:prometheus
 	prometheus-node-exporter:prometheus-node-exporter git:git chromium:chromium tmux:tmux node:nodejs npm:npm"
@@ -17,8 +20,22 @@ headers='/usr/include/bpf/bpf_helpers.h:libbpf-dev /usr/include/linux/if_ether.h
 case ${1:-} in
 demo) wanted=$demo files= ;;
 test) wanted=$test files=$headers ;;
-*) echo "usage: deps.sh demo|test" >&2; exit 2 ;;
+kernels) wanted=$kernels files= ;;
+*) echo "usage: deps.sh demo|test|kernels" >&2; exit 2 ;;
 esac
+
+# Kernels for big-endian MIPS are in no distribution: unless they lie beside the project or in the cache, they are built.
+if [ "$1" != demo ]; then
+	beside=$(dirname "$0")/../../../shared/kernels
+	cache=${XDG_CACHE_HOME:-${HOME:-}/.cache}/mezoura/kernels/built-mips
+	for version in 5.10 6.12; do
+		[ -e "$beside/vmlinux-mips-be-$version.xz" ] || [ -e "$cache/vmlinux-$version" ] || {
+			wanted="$wanted mips-linux-gnu-gcc:gcc-mips-linux-gnu cc:gcc make:make flex:flex bison:bison bc:bc perl:perl"
+			files="$files /usr/include/openssl/ssl.h:libssl-dev /usr/include/libelf.h:libelf-dev"
+			break
+		}
+	done
+fi
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=
