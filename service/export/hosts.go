@@ -106,6 +106,9 @@ func (w *writer) hosts(s *account.Snapshot) {
 	w.flows(s, "mezoura_host_packets", "Packets a host has exchanged with the internet.", func(f *account.Flow) uint64 { return f.Packets })
 	w.family("mezoura_host_info", "The name of a host, always 1.", gauge)
 	for h := range subjects(s) {
+		if w.err != nil {
+			return
+		}
 		w.series()
 		w.who(h)
 		w.label("hostname", h.Hostname)
@@ -113,6 +116,9 @@ func (w *writer) hosts(s *account.Snapshot) {
 	}
 	w.family("mezoura_host_last_seen_timestamp_seconds", "When the last packet of a host was counted.", gauge)
 	for h := range subjects(s) {
+		if w.err != nil {
+			return
+		}
 		w.series()
 		w.who(h)
 		w.value(uint64(max(h.LastSeen.Unix(), 0)))
@@ -122,6 +128,9 @@ func (w *writer) hosts(s *account.Snapshot) {
 func (w *writer) flows(s *account.Snapshot, name, help string, amount func(*account.Flow) uint64) {
 	w.family(name, help, counter)
 	for h := range subjects(s) {
+		if w.err != nil {
+			return
+		}
 		for _, f := range [...]struct {
 			name   string
 			family *account.Family

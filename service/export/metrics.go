@@ -21,6 +21,7 @@ type Metrics struct {
 	current func() *account.Snapshot
 	compat  atomic.Bool
 	buffers sync.Pool
+	search  sync.Mutex
 }
 
 // New returns Metrics over the Snapshot that current returns, which may be nil
@@ -53,7 +54,7 @@ func (m *Metrics) write(to io.Writer, f Format, s *account.Snapshot) error {
 		m.buffers.Put(b)
 	}()
 	if m.compat.Load() {
-		w.originals(s)
+		w.originals(s, m.repeats(s))
 	}
 	w.hosts(s)
 	w.networks(s)
@@ -62,6 +63,14 @@ func (m *Metrics) write(to io.Writer, f Format, s *account.Snapshot) error {
 		return fmt.Errorf("write metrics: %w", err)
 	}
 	return nil
+}
+
+// repeats looks for repeated rows. One scrape at a time does: it takes memory
+// by the host, unlike all else here.
+func (m *Metrics) repeats(s *account.Snapshot) map[row][]place {
+	m.search.Lock()
+	defer m.search.Unlock()
+	return repeats(s)
 }
 
 // networks writes what belongs to no single host.

@@ -10,9 +10,8 @@ import (
 
 // originals writes the four families of the original, as it wrote them: type
 // before help, labels in its order, one row for each current address of each
-// host that has a name.
-func (w *writer) originals(s *account.Snapshot) {
-	again := repeats(s)
+// host that has a name. again is what repeats found.
+func (w *writer) originals(s *account.Snapshot, again map[row][]place) {
 	for _, f := range [...]struct {
 		name, help string
 		amount     func(*account.Counters) uint64
@@ -24,6 +23,9 @@ func (w *writer) originals(s *account.Snapshot) {
 	} {
 		w.original(f.name, f.help)
 		for i := range s.Hosts {
+			if w.err != nil {
+				return
+			}
 			h := &s.Hosts[i]
 			if h.Hostname == "" {
 				continue

@@ -16,23 +16,21 @@ import (
 // DefaultPort is the port of the original's exporter.
 const DefaultPort = 9999
 
-// Bounds of the server. One reader can use up only its share, so that nobody
-// keeps Prometheus out; a share holds a few thousand kilobytes at the most.
+// Bounds of the server: a few megabytes at the most.
 const (
-	maxConns       = 64
-	maxConnsEach   = 16
-	maxScrapes     = 8
-	maxScrapesEach = 4
-	maxHeader      = 8 << 10
+	maxConns  = 64
+	maxShare  = 16
+	maxHosts  = 32 << 10
+	maxHeader = 8 << 10
 )
 
 // Timeouts of the server, which tests shorten.
 type Timeouts struct {
-	Header time.Duration // from the connection to the end of the request's header
-	Write  time.Duration // for one buffer of the reply, so that a slow line is no crime
-	Total  time.Duration // for a whole reply: a slow reader holds on to an old Snapshot
-	Idle   time.Duration // between two requests
-	Busy   time.Duration // waiting for others' scrapes to end
+	Header   time.Duration // from the connection to the end of the request's header
+	Write    time.Duration // for one buffer of the reply, so that a slow line is no crime
+	Total    time.Duration // for a whole reply: a slow reader holds on to an old Snapshot
+	Idle     time.Duration // between two requests
+	Patience time.Duration // with whoever keeps us waiting while others want its place
 }
 
 func (t *Timeouts) defaults() {
@@ -41,7 +39,7 @@ func (t *Timeouts) defaults() {
 		value   time.Duration
 	}{
 		{&t.Header, 5 * time.Second}, {&t.Write, 5 * time.Second}, {&t.Total, 30 * time.Second},
-		{&t.Idle, 75 * time.Second}, {&t.Busy, 2 * time.Second},
+		{&t.Idle, 75 * time.Second}, {&t.Patience, 50 * time.Millisecond},
 	} {
 		if *d.timeout <= 0 {
 			*d.timeout = d.value
@@ -52,11 +50,14 @@ func (t *Timeouts) defaults() {
 // Server is the HTTP exporter.
 type Server struct {
 	listener net.Listener
+	places   *places
 	http     http.Server
 	timeouts Timeouts
 	metrics  *Metrics
-	scrapes  *quota
 }
+
+// connKey is under which the context of a request has its *conn.
+type connKey struct{}
 
 // Listen binds the address ("host:port"; ":9999" is all of them) at once, so
 // that one that is in use is an error here. Serve serves.
@@ -66,11 +67,12 @@ func Listen(address string, m *Metrics, t Timeouts) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start exporter: %w", err)
 	}
+	p := newPlaces(maxConns, maxShare, t.Patience, maxHosts)
 	s := &Server{
-		listener: &limited{Listener: l, quota: newQuota(maxConns, maxConnsEach)},
+		listener: &limited{Listener: l, places: p, abandon: t.Total},
+		places:   p,
 		timeouts: t,
 		metrics:  m,
-		scrapes:  newQuota(maxScrapes, maxScrapesEach),
 	}
 	s.http = http.Server{
 		Handler:           s,
@@ -79,6 +81,7 @@ func Listen(address string, m *Metrics, t Timeouts) (*Server, error) {
 		WriteTimeout:      t.Total,
 		IdleTimeout:       t.Idle,
 		MaxHeaderBytes:    maxHeader,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		// What a client does wrong is nobody's concern on a router, and would fill its log.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
@@ -116,6 +119,12 @@ const index = `<!DOCTYPE html>
 
 // ServeHTTP serves /metrics, and / to whoever comes with a browser.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c, ok := r.Context().Value(connKey{}).(*conn)
+	if !ok {
+		c = &conn{places: s.places} // called by hand
+	}
+	c.begin()
+	defer c.end()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -127,23 +136,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		io.WriteString(w, index)
 	case "/metrics":
-		s.scrape(w, r)
+		s.scrape(w, r, c)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-func (s *Server) scrape(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), s.timeouts.Busy)
-	defer cancel()
-	who := clientOf(r.RemoteAddr)
-	if !s.scrapes.wait(ctx, who) {
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
-		return
-	}
-	defer s.scrapes.release(who)
-
+func (s *Server) scrape(w http.ResponseWriter, r *http.Request, c *conn) {
 	snapshot := s.metrics.current()
 	if snapshot == nil {
 		w.Header().Set("Retry-After", "1")
@@ -157,11 +156,13 @@ func (s *Server) scrape(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
+	c.hold(snapshot)
 	// The header is on its way with the first bytes: on an error there is
 	// nothing to be done but to end the connection in the middle, which is what the
 	// scraper takes for a failure.
 	reply := &reply{ResponseWriter: w, control: http.NewResponseController(w), each: s.timeouts.Write, end: time.Now().Add(s.timeouts.Total)}
 	if s.metrics.write(reply, format, snapshot) != nil {
+		c.forget()
 		panic(http.ErrAbortHandler)
 	}
 }
