@@ -2,6 +2,8 @@
 
 package soak
 
+import "slices"
+
 // event is something that happens to a daemon; when it is over, the daemon runs and is attached.
 type event struct {
 	name string
@@ -43,4 +45,13 @@ func others() []event {
 		{"turn", (*soak).turn},
 		{"full disk", (*soak).fullDisk},
 	}
+}
+
+// chosen are those of the events that are asked for.
+func (s *soak) chosen(events []event) []event {
+	some := slices.DeleteFunc(slices.Clone(events), func(e event) bool { return !slices.Contains(s.Only, e.name) })
+	if len(some) == 0 {
+		return events
+	}
+	return some
 }

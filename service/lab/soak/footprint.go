@@ -28,19 +28,25 @@ func (f footprint) String() string {
 
 // grown tells what is more than before, and more than chance.
 func (f footprint) grown(before footprint) []string {
-	var more []string
-	for _, c := range []struct {
-		what             string
-		now, then, slack int
-	}{
-		{"bytes of memory", int(f.memory), int(before.memory), int(before.memory/5) + 2<<20},
-		{"descriptors", f.descriptors, before.descriptors, 1},
-		{"threads", f.threads, before.threads, 3}, // the Go runtime keeps those it once needed
-		{"maps", f.maps, before.maps, 0},
-		{"programs", f.programs, before.programs, 0},
-		{"links", f.links, before.links, 0},
-		{"pins", f.pins, before.pins, 0},
-	} {
+	return append(larger(
+		size{"bytes of memory", int(f.memory), int(before.memory), int(before.memory/5) + 2<<20},
+		size{"threads", f.threads, before.threads, 3}, // the Go runtime keeps those it once needed
+	), f.left(before)...)
+}
+
+// left tells what is more than before of what every daemon has the same number of.
+func (f footprint) left(before footprint) []string {
+	return larger(size{"descriptors", f.descriptors, before.descriptors, 1}, size{"maps", f.maps, before.maps, 0}, size{"programs", f.programs, before.programs, 0},
+		size{"links", f.links, before.links, 0}, size{"pins", f.pins, before.pins, 0})
+}
+
+type size struct {
+	what             string
+	now, then, slack int
+}
+
+func larger(sizes ...size) (more []string) {
+	for _, c := range sizes {
 		if c.now > c.then+c.slack {
 			more = append(more, fmt.Sprintf("%d %s, %d before", c.now, c.what, c.then))
 		}
@@ -76,20 +82,19 @@ func (s *soak) footprint() (footprint, error) {
 	return f, err
 }
 
-// flat waits until the daemon takes no more than before: what is thrown away goes a moment later.
-func (s *soak) flat(ctx context.Context, before footprint) error {
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+// flat waits until there is no more than before, in a sense of more: what is thrown away goes a moment later.
+func (s *soak) flat(ctx context.Context, before footprint, more func(footprint, footprint) []string) (footprint, error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
 		now, err := s.footprint()
 		if err != nil {
-			return err
+			return now, err
 		}
-		more := now.grown(before)
-		if more == nil {
-			s.Logf("end:  %s", now)
-			return nil
+		list := more(now, before)
+		if list == nil {
+			return now, nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("the daemon has grown: %s", strings.Join(more, "; "))
+			return now, fmt.Errorf("grown: %s", strings.Join(list, "; "))
 		}
 	}
 }

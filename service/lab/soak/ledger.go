@@ -174,11 +174,11 @@ func (s *soak) checkpoint(ctx context.Context) error {
 	if err := s.ours.note(s.daemon.PID(), s.setup.BPFFS); err != nil {
 		return err
 	}
-	s.journal.end()
-	f, err := s.footprint()
+	f, err := s.flat(ctx, s.first, footprint.left)
 	if err != nil {
-		return err
+		return fmt.Errorf("checkpoint: since the first daemon, %w", err)
 	}
+	s.journal.end()
 	var total lab.Counts
 	for _, sent := range sent {
 		total = total.Add(sent[0].Add(sent[1]))

@@ -21,6 +21,7 @@ type Options struct {
 	Attach   string // tcx or clsact; "" leaves it to the seed, where the kernel has both
 	Duration time.Duration
 	Seed     uint64
+	Only     []string // events, to hunt for one; none means all
 	Logf     func(format string, args ...any)
 }
 
@@ -47,7 +48,8 @@ type soak struct {
 	ledger  ledger
 	journal journal
 	ours    objects
-	disks   []string // folders that can be filled
+	first   footprint // of the first daemon
+	disks   []string  // folders that can be filled
 	names   map[*guest]string
 	net     int  // the last network that was made for the event prefix
 	flooded bool // the listing has its full size
@@ -55,6 +57,7 @@ type soak struct {
 
 // Run soaks a daemon. Its error is the first thing that was wrong, with all that is needed to see how it came about.
 func Run(ctx context.Context, o Options) (err error) {
+	o.Logf("MEZOURA_SEED=%d, %s", o.Seed, o.Duration)
 	l, err := lab.Open()
 	if err != nil {
 		return err
@@ -131,8 +134,12 @@ func (s *soak) build(l *lab.Lab) (err error) {
 	if s.visitor, err = newVisitor(h.Hosts[hosts+1]); err != nil {
 		return err
 	}
-	s.Logf("MEZOURA_SEED=%d, %s, -attach %s", s.Seed, s.Duration, attach)
-	return s.start()
+	s.Logf("-attach %s", attach)
+	if err := s.start(); err != nil {
+		return err
+	}
+	s.first, err = s.footprint()
+	return err
 }
 
 // configure writes the daemon's configuration with more options.
@@ -149,7 +156,7 @@ func (s *soak) run(ctx context.Context) error {
 		s.resume(g)
 	}
 	share := func(part float64) time.Time { return time.Now().Add(time.Duration(part * float64(s.Duration))) }
-	if err := s.phase(ctx, 1, share(1-calm), append(kills(), others()...)); err != nil {
+	if err := s.phase(ctx, 1, share(1-calm), s.chosen(append(kills(), others()...))); err != nil {
 		return err
 	}
 	fresh, err := s.quit()
@@ -160,7 +167,7 @@ func (s *soak) run(ctx context.Context) error {
 		return err
 	}
 	// Let the last daemon have seen everything once before it is measured.
-	for i, e := range others() {
+	for i, e := range s.chosen(others()) {
 		if err := s.bring(e, source(s.Seed, 2, i)); err != nil {
 			return err
 		}
@@ -173,7 +180,7 @@ func (s *soak) run(ctx context.Context) error {
 		return err
 	}
 	s.Logf("calm: %s", before)
-	if err := s.phase(ctx, 3, share(calm), others()); err != nil {
+	if err := s.phase(ctx, 3, share(calm), s.chosen(others())); err != nil {
 		return err
 	}
 	for _, g := range s.guests {
@@ -181,9 +188,11 @@ func (s *soak) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.flat(ctx, before); err != nil {
+	after, err := s.flat(ctx, before, footprint.grown)
+	if err != nil {
 		return err
 	}
+	s.Logf("end:  %s", after)
 	last, err := s.quit()
 	if err != nil {
 		return err

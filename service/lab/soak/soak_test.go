@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 )
 
 // TestSoak soaks the daemon for half a minute, or for as many minutes as MEZOURA_SOAK_MINUTES says. MEZOURA_SEED repeats
-// the events of a run; the traffic is never quite the same.
+// the events of a run; the traffic is never quite the same. MEZOURA_SOAK_EVENTS names the only events to bring about
+// ("flooding bridge,turn"), for hunting.
 func TestSoak(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("MEZOURA_REQUIRE_ROOT") == "1" {
@@ -39,6 +41,9 @@ func TestSoak(t *testing.T) {
 		}
 		o.Seed = seed
 	}
+	if text := os.Getenv("MEZOURA_SOAK_EVENTS"); text != "" {
+		o.Only = strings.Split(text, ",")
+	}
 	if o.Binary == "" {
 		o.Binary = filepath.Join(t.TempDir(), "mezoura")
 		cmd := exec.Command("go", "build", "-o", o.Binary, "github.com/mezoura/mezoura/service/mezoura")
@@ -47,7 +52,6 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("build daemon: %v: %s", err, out)
 		}
 	}
-	t.Logf("MEZOURA_SEED=%d, %s", o.Seed, o.Duration)
 	if err := soak.Run(context.Background(), o); err != nil {
 		t.Fatal(err)
 	}
