@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf"
 )
 
 // TestStartOnFullDisk kills the daemon while the disk of its state is full, and starts it. It has to count and to show all
@@ -61,6 +63,31 @@ func TestStartOnFullDisk(t *testing.T) {
 	r.daemon.Kill()
 	r.up()
 	r.sent(50, total)
+}
+
+// TestUnfinishedTables starts the daemon after one that was killed while it made its tables. They have to go.
+func TestUnfinishedTables(t *testing.T) {
+	r := newRouter(t, "", "-4", byFlags)
+	r.up()
+	r.send(50, 5)
+	r.sent(50, 5)
+	r.daemon.Kill()
+	unfinished := filepath.Join(r.setup.BPFFS, "tables-0123456789abcdef")
+	check(t, os.Mkdir(unfinished, 0o700))
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	check(t, err)
+	defer m.Close()
+	check(t, m.Pin(filepath.Join(unfinished, "rows")))
+	r.up()
+	r.sent(50, 5)
+	if _, err := os.Stat(unfinished); !os.IsNotExist(err) {
+		t.Errorf("the unfinished tables are still there: %v", err)
+	}
+	for _, line := range r.daemon.Output() {
+		if strings.Contains(line, "level=ERROR") {
+			t.Errorf("the daemon complains: %s", line)
+		}
+	}
 }
 
 // TestRenamedPort gives a port that is attached another name.

@@ -194,7 +194,9 @@ func (k *counter) takeOver() error {
 			continue
 		}
 		if !k.state.ended[id] {
-			if err := k.fold(id); err != nil {
+			if err := k.fold(id); errors.Is(err, errUnfinished) {
+				k.log.Info("an earlier mezoura was ended while it made tables; nothing was counted there", "tables", id)
+			} else if err != nil {
 				// Not readable now will not be readable later: keep it for whoever can, and count on.
 				k.log.Error("what an earlier mezoura counted can not be read", "error", err)
 				continue
@@ -217,9 +219,16 @@ func (k *counter) takeOver() error {
 	return nil
 }
 
+// errUnfinished means that not all of a daemon's tables are there. It ended before they were, and they are before the
+// first device is attached; those that are being removed are in the file as ended.
+var errUnfinished = errors.New("tables are not finished")
+
 // fold adds tables of another daemon to the book.
 func (k *counter) fold(id string) error {
 	t, err := bpf.Open(k.root, id)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errUnfinished, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/mezoura/mezoura/service/lab"
@@ -93,7 +94,7 @@ func (s *soak) flood() error {
 	return s.turn()
 }
 
-// noted waits until all guests that talk are in the tables: those that come during a flood may not find room.
+// noted waits until all guests are in the tables and in the book: who comes with a flood may not find room.
 func (s *soak) noted() error {
 	for _, g := range s.guests {
 		for _, f := range lab.Families {
@@ -103,7 +104,17 @@ func (s *soak) noted() error {
 			}
 		}
 	}
-	return nil
+	return s.soon("the daemon does not list all guests", func() bool {
+		r, err := s.setup.Scrape(context.Background())
+		for _, g := range s.guests {
+			for _, f := range lab.Families {
+				if err != nil || len(r.Find("mezoura_host_bytes_total", "mac", strings.ToUpper(g.MAC), "network", g.bridge, "family", f.String())) == 0 {
+					return false
+				}
+			}
+		}
+		return true
+	})
 }
 
 // dropped is how many of the spoofer's frames have not reached the router's port.
