@@ -62,8 +62,7 @@ type conn struct {
 	places *places
 	who    client
 
-	since    time.Time     // when waiting for the other end began; zero while it does not keep us waiting
-	waited   time.Duration // for the reader of the present reply, until then
+	since    time.Time // when waiting for the other end began; zero while it does not keep us waiting
 	replying bool
 	snapshot *account.Snapshot // that the present reply is made of
 	cut      bool
@@ -139,9 +138,9 @@ func (p *places) slowest(now time.Time) *conn {
 // waiting is how long the other end has kept us waiting.
 func (c *conn) waiting(now time.Time) time.Duration {
 	if c.since.IsZero() {
-		return c.waited
+		return 0
 	}
-	return c.waited + now.Sub(c.since)
+	return now.Sub(c.since)
 }
 
 // cut hangs up.
@@ -188,14 +187,14 @@ func (p *places) close() {
 func (c *conn) begin() {
 	c.places.mu.Lock()
 	defer c.places.mu.Unlock()
-	c.replying, c.since, c.waited = true, time.Time{}, 0
+	c.replying, c.since = true, time.Time{}
 }
 
 // end notes that the reply is done, and that the next request is waited for.
 func (c *conn) end() {
 	c.places.mu.Lock()
 	defer c.places.mu.Unlock()
-	c.replying, c.since, c.waited, c.snapshot = false, time.Now(), 0, nil
+	c.replying, c.since, c.snapshot = false, time.Now(), nil
 	c.places.tell()
 }
 
@@ -234,7 +233,8 @@ func (c *conn) hold(s *account.Snapshot) {
 	}
 }
 
-// Write counts as waiting for the reader.
+// Write counts as waiting for the reader, anew with each buffer: a long reply
+// takes its time even if the reader is quick.
 func (c *conn) Write(b []byte) (int, error) {
 	c.places.mu.Lock()
 	counts := c.replying
@@ -246,7 +246,6 @@ func (c *conn) Write(b []byte) (int, error) {
 	if counts {
 		c.places.mu.Lock()
 		if c.replying {
-			c.waited += time.Since(c.since)
 			c.since = time.Time{}
 		}
 		c.places.mu.Unlock()
@@ -276,25 +275,40 @@ type limited struct {
 }
 
 func (l *limited) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	if tcp, ok := c.(*net.TCPConn); ok {
-		tcp.SetKeepAlivePeriod(30 * time.Second)
-		tcp.SetWriteBuffer(sendBuffer)
-		if raw, err := tcp.SyscallConn(); err == nil {
-			raw.Control(func(fd uintptr) {
-				// Also of a connection that we have closed and that has something left to send.
-				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(l.abandon.Milliseconds()))
-			})
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
 		}
+		if tcp, ok := c.(*net.TCPConn); ok && !l.prepare(tcp) {
+			c.Close()
+			continue
+		}
+		n, err := l.places.admit(c)
+		if err != nil {
+			return nil, err
+		}
+		return n, nil
 	}
-	n, err := l.places.admit(c)
+}
+
+// prepare bounds what the kernel does for a connection. It tells whether the
+// other end is still there: many come and go before it is their turn.
+func (l *limited) prepare(c *net.TCPConn) (there bool) {
+	c.SetKeepAlivePeriod(30 * time.Second)
+	c.SetWriteBuffer(sendBuffer)
+	raw, err := c.SyscallConn()
 	if err != nil {
-		return nil, err
+		return false
 	}
-	return n, nil
+	err = raw.Control(func(fd uintptr) {
+		// Also of a connection that we have closed and that has something left to send.
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(l.abandon.Milliseconds()))
+		const closed = 7 // TCP_CLOSE
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		there = err != nil || info.State != closed
+	})
+	return err == nil && there
 }
 
 func (l *limited) Close() error {

@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // DefaultPort is the port of the original's exporter.
@@ -22,6 +24,7 @@ const (
 	maxShare  = 16
 	maxHosts  = 32 << 10
 	maxHeader = 8 << 10
+	maxQueue  = 256
 )
 
 // Timeouts of the server, which tests shorten.
@@ -39,7 +42,7 @@ func (t *Timeouts) defaults() {
 		value   time.Duration
 	}{
 		{&t.Header, 5 * time.Second}, {&t.Write, 5 * time.Second}, {&t.Total, 30 * time.Second},
-		{&t.Idle, 75 * time.Second}, {&t.Patience, 50 * time.Millisecond},
+		{&t.Idle, 75 * time.Second}, {&t.Patience, 250 * time.Millisecond},
 	} {
 		if *d.timeout <= 0 {
 			*d.timeout = d.value
@@ -67,6 +70,9 @@ func Listen(address string, m *Metrics, t Timeouts) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start exporter: %w", err)
 	}
+	if err := shorten(l); err != nil {
+		return nil, errors.Join(fmt.Errorf("start exporter: %w", err), l.Close())
+	}
 	p := newPlaces(maxConns, maxShare, t.Patience, maxHosts)
 	s := &Server{
 		listener: &limited{Listener: l, places: p, abandon: t.Total},
@@ -87,6 +93,19 @@ func Listen(address string, m *Metrics, t Timeouts) (*Server, error) {
 	}
 	s.http.SetKeepAlivesEnabled(true)
 	return s, nil
+}
+
+// shorten shortens the kernel's queue of newcomers, which is thousands otherwise.
+func shorten(l net.Listener) error {
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), maxQueue) }); err != nil {
+		return err
+	}
+	return failed
 }
 
 // Addr is the address the server is bound to.

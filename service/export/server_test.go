@@ -197,7 +197,7 @@ func TestSlowReaders(t *testing.T) {
 		ask(t, c, scrape)
 		slow = append(slow, c)
 	}
-	time.Sleep(300 * time.Millisecond) // all places are taken, by whoever was last
+	time.Sleep(500 * time.Millisecond) // all places are taken, by whoever was last
 	start := time.Now()
 	for range 3 {
 		reply, body := get(t, 50, "GET", "http://"+address+"/metrics", "")
@@ -345,7 +345,7 @@ func TestGreedyClient(t *testing.T) {
 		for range 70 {
 			dial(t, 2, address)
 		}
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(400 * time.Millisecond)
 		modest.SetDeadline(time.Now().Add(5 * time.Second))
 		ask(t, modest, "HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
 		reply, err := http.ReadResponse(answers, &http.Request{Method: "HEAD"})
