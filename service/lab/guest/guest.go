@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Guest is what is booted: a kernel and what runs on it.
@@ -29,6 +30,8 @@ type Guest struct {
 	Modules []string
 	Memory  int       // MiB
 	Console io.Writer // gets the guest's output as it comes; may be nil
+
+	Used time.Duration // processor time that the last Boot took
 }
 
 // Boot runs the guest to its end, and returns what its command printed. The error tells of a command that failed as
@@ -60,6 +63,9 @@ func (g *Guest) Boot(ctx context.Context) (string, error) {
 	}
 	cmd.Stderr = cmd.Stdout
 	err = cmd.Run()
+	if cmd.ProcessState != nil {
+		g.Used = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
 	out := strings.ReplaceAll(text.String(), "\r", "")
 	if err != nil {
 		return out, fmt.Errorf("boot guest: %w", errors.Join(ctx.Err(), err))

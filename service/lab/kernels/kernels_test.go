@@ -24,7 +24,7 @@ var classifierTests = []string{
 }
 
 // withoutJIT are those that are run with the JIT compiler off as well, where there is one.
-var withoutJIT = []string{"TestVectors", "TestAttach"}
+var withoutJIT = []string{"TestVectors"}
 
 // atOnce is how many rows run at a time: an emulated machine takes a processor.
 const atOnce = 2

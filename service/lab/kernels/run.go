@@ -29,7 +29,8 @@ type Result struct {
 	Row    Row
 	Kernel string // its release; "" when it never said
 	Checks []Check
-	Took   time.Duration // all of it
+	Took   time.Duration // the last boot, from the machine's start to its end
+	Used   time.Duration // of a processor, by that
 	Tries  int
 	Err    error
 	Output string
@@ -79,6 +80,9 @@ func (r *Runner) Run(ctx context.Context, row Row) *Result {
 	if row.JIT {
 		env = append(env, "MEZOURA_JIT=1")
 	}
+	if row.Clock {
+		env = append(env, "MEZOURA_CLOCK=1")
+	}
 	g := &guest.Guest{Kernel: kernel, Machine: &row.Machine, Init: at("init"), Memory: memory, Modules: modules, Files: files,
 		Links:   map[string]string{"/bin/ip": "inside", "/bin/tc": "inside"},
 		Command: []string{"/bin/inside"}, Env: env}
@@ -90,6 +94,7 @@ func (r *Runner) Run(ctx context.Context, row Row) *Result {
 		dog.timer = time.AfterFunc(r.Quiet, cancel)
 		g.Console = dog
 		result.Output, result.Err = g.Boot(attempt)
+		result.Used = g.Used
 		dog.timer.Stop()
 		stalled := attempt.Err() != nil && ctx.Err() == nil
 		cancel()

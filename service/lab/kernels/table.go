@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
-	"time"
 )
 
 // Table formats results: a line for each row, what was proven with the JIT compiler and without, and how long it took.
 func Table(results []*Result) string {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "row\tkernel\tclassifier\tdaemon killed and started\ts\tverdict")
+	fmt.Fprintln(w, "row\tkernel\tclassifier\tdaemons, each killed\tclock\ts\tcpu s\tverdict")
 	for _, r := range results {
 		verdict := "PASS"
 		if !r.Passed() {
@@ -23,11 +22,16 @@ func Table(results []*Result) string {
 			verdict += fmt.Sprintf(" (try %d)", r.Tries)
 		}
 		var classifier, daemon []string
+		clock := ""
 		counts := map[string][2]int{}
 		var order []string
 		for _, c := range r.Checks {
-			if kind, mode, isDaemon := strings.Cut(c.Name, "/"); isDaemon && kind == "daemon" {
+			if mode, isDaemon := strings.CutPrefix(c.Name, "daemon/"); isDaemon {
 				daemon = append(daemon, fmt.Sprintf("%s %s %.0fs%s", c.Compiler, mode, c.Time.Seconds(), mark(c.Passed)))
+				continue
+			}
+			if c.Name == "clock" {
+				clock = fmt.Sprintf("%.0fs%s", c.Time.Seconds(), mark(c.Passed))
 				continue
 			}
 			n, seen := counts[c.Compiler]
@@ -44,8 +48,8 @@ func Table(results []*Result) string {
 			n := counts[compiler]
 			classifier = append(classifier, fmt.Sprintf("%s %d/%d", compiler, n[0], n[1]))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.0f\t%s\n", r.Row.Name, orDash(r.Kernel), orDash(strings.Join(classifier, ", ")),
-			orDash(strings.Join(daemon, ", ")), r.Took.Round(time.Second).Seconds(), verdict)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.0f\t%.0f\t%s\n", r.Row.Name, orDash(r.Kernel), orDash(strings.Join(classifier, ", ")),
+			orDash(strings.Join(daemon, ", ")), orDash(clock), r.Took.Seconds(), r.Used.Seconds(), verdict)
 	}
 	w.Flush()
 	return out.String()

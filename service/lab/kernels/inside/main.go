@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Command inside is what the kernel tests run in a guest: the classifier's own tests with the JIT off and on, and the
-// real daemon in a home, ended by kill -9 under way. It prints a line for each check, which package kernels reads. Called
-// as ip or tc it is that tool.
+// Command inside is what the kernel tests run in a guest: the classifier's own tests with the JIT off and on, and in a
+// home one daemon after the other, each ended by kill -9 and replaced under traffic; the clock is set as well. It prints
+// a line for each check, which package kernels reads. Called as ip or tc it is that tool.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mezoura/mezoura/service/lab"
 	"github.com/mezoura/mezoura/service/lab/kernels/iproute"
 )
 
@@ -42,9 +43,23 @@ func run(name string) error {
 		}
 		fmt.Printf("inside: %s %s %s %.1f %s\n", verdict, check, compiler, time.Since(start).Seconds(), strings.ReplaceAll(remark, "\n", " | "))
 	}
-	modes := []string{"clsact"}
-	if hasTCX(system) {
-		modes = append(modes, "tcx")
+	l, err := lab.Open()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	start := time.Now()
+	h, err := newHouse(l)
+	if err != nil {
+		return fmt.Errorf("build a home: %w", err)
+	}
+	fmt.Printf("inside: a home in %.1f s\n", time.Since(start).Seconds())
+	const clsact, tcx = "clsact", "tcx"
+	serve := func(mode string, c compiler) {
+		start := time.Now()
+		remark, err := h.serve(mode, c)
+		report(c.name, "daemon/"+mode, start, err, remark)
+		h.end()
 	}
 	states := compilers()
 	for i, compiler := range states {
@@ -60,17 +75,23 @@ func run(name string) error {
 		for _, check := range classifier(strings.Fields(tests)) {
 			report(compiler.name, check.name, check.start, check.err, "")
 		}
-		start := time.Now()
-		mode := modes[min(i, len(modes)-1)]
-		remark, err := takeover(mode, compiler)
-		report(compiler.name, "daemon/"+mode, start, err, remark)
+		serve(clsact, compiler)
 	}
-	// A kernel with no choice of compilers has run one mode only.
-	if len(states) < len(modes) {
-		start := time.Now()
-		remark, err := takeover(modes[1], states[0])
-		report(states[0].name, "daemon/"+modes[1], start, err, remark)
+	last, mode := states[len(states)-1], clsact
+	if hasTCX(system) {
+		mode = tcx
+		serve(mode, last)
 	}
+	if mode == tcx || len(states) == 1 { // the way of attaching that has not been taken over yet
+		serve(mode, last)
+	}
+	if os.Getenv("MEZOURA_CLOCK") == "1" {
+		start := time.Now()
+		remark, err := h.clock(mode)
+		report(last.name, "clock", start, err, remark)
+	}
+	start = time.Now()
+	report(last.name, "detach", start, h.close(), "")
 	if failed > 0 {
 		return fmt.Errorf("%d checks failed", failed)
 	}
