@@ -6,17 +6,23 @@ TAGS     ?= nethttpomithttp2
 LDFLAGS   = -s -w -buildid= -X main.version=$(VERSION)
 ARCH     ?=
 MINUTES  ?= 5
+SECONDS  ?= 30
 # As root every test has to run; elsewhere those that can not say why.
 REQUIRE   = $(if $(filter 0,$(shell id -u)),MEZOURA_REQUIRE_ROOT=1)
 # The lab and what uses it load the machine: one package at a time, after the others.
 LAB       = ./service/lab ./service/lab/fleet ./openwrt-package/... ./service/mezoura ./service
 OTHERS    = $(shell $(GO) list ./... | grep -v -e /service/lab -e /openwrt-package -e /luci-app-mezoura -e /service/mezoura$$ -e /service$$)
 
+# What the tests have to cover nearly all of.
+COVERED   = ./service/account ./ubus/blobmsg ./service/uci ./service/config
+# What the laboratory does with a daemon that looks for races.
+RACED     = TestRestartUnderTraffic|TestNeverBackwards|TestPortChangesBridge|TestDeviceComesBack|TestRenumbered|TestHostileNames
+
 export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test deps check test-units test-lab test-luci pot test-kernels soak test-libubus bench generate ipk packages packages-test apk
+.PHONY: help build demo test deps check test-units test-lab test-luci pot test-kernels soak fuzz race coverage test-libubus bench generate ipk packages packages-test apk
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +67,22 @@ test-kernels: ## the kernels that routers have, in qemu (downloads; root)
 
 soak: build ## random traffic, device changes, kills and a full disk for MINUTES (5), sums checked all along (root)
 	MEZOURA_REQUIRE_ROOT=1 MEZOURA_BINARY=$(CURDIR)/build/mezoura MEZOURA_SOAK_MINUTES=$(MINUTES) $(GO) test -v -count=1 -timeout 60m ./service/lab/soak
+
+fuzz: ## every fuzz target for SECONDS (30), two at a time on two processors
+	GO='$(GO)' ./tools/fuzz.sh $(SECONDS)
+
+# A daemon that finds a race ends at once, and its test fails.
+race: export CGO_ENABLED = 1
+race: ## the race detector: all units, and the daemon in the laboratory (root for all of it)
+	$(GO) build -race -tags '$(TAGS)' -o build/mezoura-race ./service/mezoura
+	$(REQUIRE) $(GO) test -race -timeout 20m $(OTHERS)
+	$(REQUIRE) GORACE=halt_on_error=1 MEZOURA_BINARY=$(CURDIR)/build/mezoura-race $(GO) test -race -p 1 -timeout 20m ./service ./service/mezoura ./service/lab/soak
+	$(REQUIRE) GORACE=halt_on_error=1 MEZOURA_BINARY=$(CURDIR)/build/mezoura-race $(GO) test -timeout 20m -run '$(RACED)' ./service/lab
+
+coverage: ## fails where tests cover less than 90 % of the book, the codec, UCI or the configuration
+	$(GO) test -cover $(COVERED) | awk '{ print } !/^ok/ { bad = 1 } \
+		match($$0, /coverage: [0-9.]+/) { n++; if (substr($$0, RSTART + 10, RLENGTH - 10) + 0 < 90) { print "less than 90 %"; bad = 1 } } \
+		END { exit bad || n != $(words $(COVERED)) }'
 
 test-libubus: ## the conformance tests of package ubus over ubusd and libubus; fails where they are missing
 	MEZOURA_REQUIRE_LIBUBUS=1 CGO_ENABLED=1 $(GO) vet -tags libubus ./ubus/...
