@@ -60,7 +60,7 @@ func get(t *testing.T, from byte, method, url, accept string) (*http.Response, s
 	if accept != "" {
 		r.Header.Set("Accept", accept)
 	}
-	reply, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Do(r)
+	reply, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func hungUp(t *testing.T, c net.Conn, within time.Duration) int {
 // of which they read nothing.
 func TestSlowReaders(t *testing.T) {
 	s := fleet(10_000) // some 20 MB, which no socket swallows
-	address := serve(t, always(s), export.Timeouts{Write: time.Second, Total: 10 * time.Second})
+	address := serve(t, always(s), export.Timeouts{Write: time.Second, Total: time.Minute})
 	var slow []net.Conn
 	for i := range 100 {
 		c := dial(t, byte(2+i%10), address)
@@ -205,7 +205,7 @@ func TestSlowReaders(t *testing.T) {
 			t.Errorf("beside slow readers: %d, %d bytes", reply.StatusCode, len(body))
 		}
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > 30*time.Second { // less than one, but for a busy machine and the race detector
 		t.Errorf("three scrapes beside slow readers took %v", took)
 	}
 	time.Sleep(1500 * time.Millisecond) // they have been let go by now
@@ -310,20 +310,20 @@ func TestManyClients(t *testing.T) {
 	s := fleet(250)
 	want := write(t, s, true, export.Text)
 	// A busy machine may let a client of ours wait; a LAN does not.
-	address := serve(t, always(s), export.Timeouts{Patience: 5 * time.Second})
+	address := serve(t, always(s), export.Timeouts{Patience: time.Minute, Write: time.Minute, Total: time.Minute})
 	for _, addresses := range []int{1, 200} {
 		var clients sync.WaitGroup
 		for i := range 200 {
 			clients.Add(1)
 			go func() {
 				defer clients.Done()
-				c, err := (&net.Dialer{LocalAddr: local(byte(2 + i%addresses)), Timeout: 20 * time.Second}).Dial("tcp", address)
+				c, err := (&net.Dialer{LocalAddr: local(byte(2 + i%addresses)), Timeout: time.Minute}).Dial("tcp", address)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				defer c.Close()
-				c.SetDeadline(time.Now().Add(20 * time.Second))
+				c.SetDeadline(time.Now().Add(time.Minute))
 				io.WriteString(c, "GET /metrics HTTP/1.0\r\n\r\n")
 				got, err := io.ReadAll(c)
 				if _, body, _ := strings.Cut(string(got), "\r\n\r\n"); err != nil || body != want {
