@@ -75,7 +75,7 @@ fuzz: ## every fuzz target for SECONDS (30), two at a time on two processors
 race: export CGO_ENABLED = 1
 race: ## the race detector: all units, and the daemon in the laboratory (root for all of it)
 	$(GO) build -race -tags '$(TAGS)' -o build/mezoura-race ./service/mezoura
-	$(REQUIRE) $(GO) test -race -timeout 20m $(OTHERS)
+	$(REQUIRE) MEZOURA_PACKETS=50000 $(GO) test -race -timeout 20m $(OTHERS)
 	$(REQUIRE) GORACE=halt_on_error=1 MEZOURA_BINARY=$(CURDIR)/build/mezoura-race $(GO) test -race -p 1 -timeout 20m ./service ./service/mezoura ./service/lab/soak
 	$(REQUIRE) GORACE=halt_on_error=1 MEZOURA_BINARY=$(CURDIR)/build/mezoura-race $(GO) test -timeout 20m -run '$(RACED)' ./service/lab
 
