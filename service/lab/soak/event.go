@@ -18,6 +18,7 @@ func kills() []event {
 		{"kill and port", (*soak).killAndPort},
 		{"kill at full disk", (*soak).killAtFullDisk},
 		{"end", (*soak).end},
+		{"other mode", (*soak).otherMode},
 		{"start in vain", (*soak).startInVain},
 	}
 }

@@ -174,7 +174,7 @@ func (s *soak) checkpoint(ctx context.Context) error {
 	if err := s.ours.note(s.daemon.PID(), s.setup.BPFFS); err != nil {
 		return err
 	}
-	f, err := s.flat(ctx, s.first, footprint.left)
+	f, err := s.flat(ctx, s.first[s.modes[0]], footprint.left)
 	if err != nil {
 		return fmt.Errorf("checkpoint: since the first daemon, %w", err)
 	}

@@ -18,7 +18,6 @@ import (
 // Options say how long and how.
 type Options struct {
 	Binary   string
-	Attach   string // tcx or clsact; "" leaves it to the seed, where the kernel has both
 	Duration time.Duration
 	Seed     uint64
 	Only     []string // events, to hunt for one; none means all
@@ -48,8 +47,9 @@ type soak struct {
 	ledger  ledger
 	journal journal
 	ours    objects
-	first   footprint // of the first daemon
-	disks   []string  // folders that can be filled
+	modes   []string             // of attaching; the first one is in use
+	first   map[string]footprint // of the first daemon in each
+	disks   []string             // folders that can be filled
 	names   map[*guest]string
 	net     int  // the last network that was made for the event prefix
 	flooded bool // the listing has its full size
@@ -104,11 +104,7 @@ func (s *soak) build(l *lab.Lab) (err error) {
 		return err
 	}
 	// Networks are configured by the file, so that a reload has something to read; the broker is ours, to be restarted.
-	attach := s.Attach
-	if attach == "" {
-		attach = []string{"auto", "clsact"}[s.random.IntN(2)]
-	}
-	if s.setup, err = l.Setup(s.Binary, h.Router.Namespace, "-ubus-embedded=0", "-attach", attach); err != nil {
+	if s.setup, err = l.Setup(s.Binary, h.Router.Namespace, "-ubus-embedded=0"); err != nil {
 		return err
 	}
 	if err := s.mountDisks(l); err != nil {
@@ -134,12 +130,7 @@ func (s *soak) build(l *lab.Lab) (err error) {
 	if s.visitor, err = newVisitor(h.Hosts[hosts+1]); err != nil {
 		return err
 	}
-	s.Logf("-attach %s", attach)
-	if err := s.start(); err != nil {
-		return err
-	}
-	s.first, err = s.footprint()
-	return err
+	return s.measureModes()
 }
 
 // configure writes the daemon's configuration with more options.

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package soak
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// attachModes are those that this kernel has: tcx came with 6.6.
+func attachModes() ([]string, error) {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return nil, err
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return nil, fmt.Errorf("read the kernel's version: %w", err)
+	}
+	if major < 6 || major == 6 && minor < 6 {
+		return []string{"clsact"}, nil
+	}
+	return []string{"tcx", "clsact"}, nil
+}
+
+// measureModes starts a first daemon in each mode, and notes what it takes. The last one stays.
+func (s *soak) measureModes() (err error) {
+	if s.modes, err = attachModes(); err != nil {
+		return err
+	}
+	s.first = map[string]footprint{}
+	for range s.modes {
+		s.nextMode()
+		if err := s.start(); err != nil {
+			return err
+		}
+		if s.first[s.modes[0]], err = s.footprint(); err != nil {
+			return err
+		}
+		if len(s.first) < len(s.modes) {
+			s.daemon.Kill()
+			if err := s.setup.Detach(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// nextMode has the next daemon attach in another mode, where there is one.
+func (s *soak) nextMode() {
+	s.modes = append(s.modes[1:], s.modes[0])
+	s.setup.Args = []string{"-ubus-embedded=0", "-attach", s.modes[0]}
+}
+
+// otherMode has the daemon attach in the other mode. Everybody is silent meanwhile: for a moment both count.
+func (s *soak) otherMode() error {
+	for _, g := range s.guests {
+		if err := s.pause(g); err != nil {
+			return err
+		}
+		if _, err := g.settled(); err != nil {
+			return err
+		}
+	}
+	s.daemon.Kill()
+	s.nextMode()
+	s.journal.note("%s", s.modes[0])
+	if err := s.start(); err != nil {
+		return err
+	}
+	for _, g := range s.guests {
+		s.resume(g)
+	}
+	return nil
+}
