@@ -439,7 +439,11 @@ func TestWire(t *testing.T) {
 	g := &generator{Rand: mrand.New(mrand.NewPCG(3, 4)), hook: up, ports: []int{0}}
 	g.newRules()
 	g.rules = vectorRules()
-	for range 4000 {
+	random := 4000
+	if testing.Short() {
+		random = 1000
+	}
+	for range random {
 		// Of three tags a program sees two at the most; with one in metadata that is all of them.
 		if p := g.packet(); len(p.frame) < 1500 && tagsOf(p.frame) < 3 {
 			frames = append(frames, p.frame)

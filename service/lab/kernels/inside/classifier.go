@@ -25,7 +25,7 @@ var verdict = regexp.MustCompile(`(?m)^--- (PASS|FAIL|SKIP): (\w+) \((\d+\.\d+)s
 // classifier runs tests of package bpf, all in one process. Each of them has to run and to pass.
 func classifier(tests []string) []check {
 	// The tests read the objects, which lie beside them.
-	cmd := exec.Command("/bpf/bpf.test", "-test.v", "-test.timeout=5m", "-test.run=^("+strings.Join(tests, "|")+")$")
+	cmd := exec.Command("/bpf/bpf.test", "-test.v", "-test.short", "-test.timeout=10m", "-test.run=^("+strings.Join(tests, "|")+")$")
 	cmd.Dir = "/bpf"
 	cmd.Env = append(os.Environ(), "MEZOURA_REQUIRE_ROOT=1")
 	start := time.Now()
