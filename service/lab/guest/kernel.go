@@ -151,11 +151,23 @@ func byVersion(names []string) {
 	sort.Slice(names, func(i, j int) bool { return wide(names[i]) < wide(names[j]) })
 }
 
-const mirror = "http://deb.debian.org/debian"
+// mirrors have Debian's releases: the second one those that the first has no more.
+var mirrors = [...]string{"http://deb.debian.org/debian", "http://archive.debian.org/debian"}
 
-// download gets the newest package of the wanted kind into folder, and returns its name. Newer releases have modules in
-// a package beside it.
-func download(ctx context.Context, folder string, w Wanted) (string, error) {
+// download gets the newest package of the wanted kind into folder, and returns its name.
+func download(ctx context.Context, folder string, w Wanted) (name string, err error) {
+	var failures []error
+	for _, mirror := range mirrors {
+		if name, err = downloadFrom(ctx, mirror, folder, w); err == nil {
+			return name, nil
+		}
+		failures = append(failures, fmt.Errorf("%s: %w", mirror, err))
+	}
+	return "", errors.Join(failures...)
+}
+
+// downloadFrom does so from one mirror. Newer releases have modules in a package beside it.
+func downloadFrom(ctx context.Context, mirror, folder string, w Wanted) (string, error) {
 	state := filepath.Join(folder, "apt")
 	sources := filepath.Join(state, "sources.list")
 	if err := os.MkdirAll(filepath.Join(state, "lists/partial"), 0o755); err != nil {
@@ -173,7 +185,7 @@ func download(ctx context.Context, folder string, w Wanted) (string, error) {
 		"-oDir::State=" + state, "-oDir::State::Lists=" + filepath.Join(state, "lists"), "-oDir::State::status=" + filepath.Join(state, "status"),
 		"-oDir::Etc::SourceList=" + sources, "-oDir::Etc::SourceParts=/dev/null", "-oDir::Cache=" + filepath.Join(state, "cache"),
 		"-oAPT::Architecture=" + w.Arch, "-oAPT::Architectures=" + w.Arch, "-oAPT::Sandbox::User=root",
-		"-oAcquire::Languages=none", "-oAcquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false",
+		"-oAcquire::Languages=none", "-oAcquire::Check-Valid-Until=false", "-oAPT::Update::Error-Mode=any", "-oAcquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false",
 		"-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false", "-oAcquire::Retries=3"}
 	if err := run(ctx, folder, "apt-get", append(options, "update")...); err != nil {
 		return "", err

@@ -22,8 +22,8 @@ var clockFlags = []string{"-expire", "1h"}
 // starts years behind.
 var clockSteps = []time.Duration{5 * time.Hour, -9 * time.Hour, 8 * 365 * 24 * time.Hour, 4*time.Hour - 8*365*24*time.Hour}
 
-// clock sets the wall clock, of which this machine has its own, under a running daemon with traffic. Totals stay exact and go forward, rates are those of the traffic, and nobody is taken for having
-// been silent as long as the clock leapt.
+// clock sets the wall clock, of which this machine has its own, under a running daemon with traffic. Totals stay exact and
+// go forward, rates are those of the traffic, and nobody is taken for having been silent as long as the clock leapt.
 func (h *house) clock(mode string) (remark string, err error) {
 	if h.broken != nil {
 		return "", h.broken
