@@ -87,6 +87,9 @@ func NewAttacher(root string, t *Tables, mode Mode) (*Attacher, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := tcx.sweep(); err != nil {
+		return nil, err
+	}
 	clsact, err := newClsact()
 	if err != nil {
 		return nil, err

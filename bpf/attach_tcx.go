@@ -27,6 +27,27 @@ func newTCX(root string) (*tcx, error) {
 	return &tcx{dir: dir}, nil
 }
 
+// sweep removes the pins of links whose devices have gone since a process that is no more attached them. Each would keep
+// that process's program, and with it its tables, until the next boot.
+func (t *tcx) sweep() error {
+	pins, err := os.ReadDir(t.dir)
+	if err != nil {
+		return fmt.Errorf("look for stale links: %w", err)
+	}
+	for _, pin := range pins {
+		var ifindex int
+		if _, err := fmt.Sscanf(pin.Name(), "%d-", &ifindex); err != nil {
+			continue // not ours
+		}
+		for _, dir := range []direction{ingress, egress} {
+			if _, err := t.has(ifindex, dir); err != nil { // opening it removes what is stale
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (t *tcx) pin(ifindex int, dir direction) string {
 	return filepath.Join(t.dir, fmt.Sprintf("%d-%s", ifindex, dir))
 }

@@ -393,6 +393,38 @@ func TestDeviceComesBack(t *testing.T) {
 	}
 }
 
+// TestDeviceGoneMeanwhile: what was pinned of a device that went while nobody followed devices goes at the next start.
+func TestDeviceGoneMeanwhile(t *testing.T) {
+	privateNetns(t)
+	if !slices.Contains(modes(t), TCX) {
+		t.Skip("no tcx before 6.6, and clsact goes with its device")
+	}
+	root, tables := attachRoot(t)
+	gone, stays := newCable(t, "mzgone", 0), newCable(t, "mzstays", 0)
+	a := newAttacher(t, root, tables, TCX)
+	mustAttach(t, a, Device{Ifindex: gone.ifindex})
+	mustAttach(t, a, Device{Ifindex: stays.ifindex})
+	a.Close()
+	command(t, "ip", "link", "del", "mzgone")
+	a = newAttacher(t, root, tables, TCX)
+	pins, err := os.ReadDir(filepath.Join(root, linksDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pin := range pins {
+		if !strings.HasPrefix(pin.Name(), fmt.Sprintf("%d-", stays.ifindex)) {
+			t.Errorf("%s is still pinned", pin.Name())
+		}
+	}
+	if len(pins) != 2 {
+		t.Errorf("%d pins, want those of the device that stays", len(pins))
+	}
+	stays.pass(t, 3)
+	expect(t, "the device that stays", 3, tables)
+	mustDetach(t, a, stays.ifindex)
+	command(t, "ip", "link", "del", "mzstays")
+}
+
 // TestChangeOfMode: Auto stays with what it finds; a mode that is asked for ends the other.
 func TestChangeOfMode(t *testing.T) {
 	privateNetns(t)
