@@ -26,6 +26,13 @@ func TestFlooding(t *testing.T) {
 		binary.BigEndian.PutUint32(f[14+40+4:], seq)
 		return f
 	}
+	// A datagram with a number at the start of its data, and the right checksum.
+	numbered := func(n uint16) []byte {
+		f := shape{from: "2606:2800::1", to: "2001:db8:1::20", download: true}.build()
+		binary.BigEndian.PutUint16(f[14+40+6:], ^(0x1234 + n))
+		binary.BigEndian.PutUint16(f[14+40+8:], n)
+		return f
+	}
 	group := shape{from: "93.184.216.34", to: "239.1.2.3", mac: "01:00:5e:01:02:03", download: true}.build()
 	stranger := shape{from: "93.184.216.34", to: "8.8.8.8", download: true}.build()
 
@@ -59,6 +66,8 @@ func TestFlooding(t *testing.T) {
 		{"flooded, then learned", [][]sent{flood(a, 7, false, 0, 1, 2, 3), flood(b, 7, false, 2), flood(a, 7, false, 2)}, 3, none},
 		{"two hosts in turns", [][]sent{flood(a, 7, false, 0, 1), flood(tcp(1, "192.168.1.21"), 7, false, 0, 1), flood(b, 7, false, 0, 1)}, 3, none},
 		{"IPv6", [][]sent{flood(tcp6(1), 7, false, 0, 1, 2, 3), flood(tcp6(2), 7, false, 0, 1, 2, 3)}, 2, none},
+		{"a host that moves between numbered datagrams", [][]sent{flood(numbered(1), 7, false, 0), flood(numbered(2), 7, false, 1),
+			flood(numbered(3), 7, false, 0), flood(numbered(0x100), 7, false, 1)}, 4, none},
 		{"a super-packet", [][]sent{flood(a, 7, true, 0, 1, 2, 3)}, 3, none},
 		{"a group", [][]sent{flood(group, 7, false, 0, 1, 2, 3)}, 1, Multicast},
 		{"a stranger", [][]sent{flood(stranger, 7, false, 0, 1, 2, 3)}, 1, NoPrefix},

@@ -52,7 +52,8 @@ INLINE void measure(struct __sk_buff *skb, struct frame *f, __u8 family)
 /*
  * Fingerprints: what changes from packet to packet of one flow. IP's ID, and TCP's numbers or UDP's
  * length, checksum and first data. IPv6 has no ID, and its extension headers are taken for what
- * they are not.
+ * they are not. One word is shifted, or a number at the start of the data would cancel out what it
+ * does to the checksum.
  */
 #define PRINT4_AT 24 /* behind the start of the IP header: 8 bytes */
 #define PRINT6_AT 44
@@ -64,12 +65,12 @@ INLINE __u16 fold(__u32 a)
 
 INLINE __u16 print4(__u32 id, const word *flow)
 {
-	return fold(id ^ flow[0] ^ flow[1]);
+	return fold(id ^ flow[0] ^ flow[1] << 1);
 }
 
 INLINE __u16 print6(const word *flow)
 {
-	return fold(flow[0] ^ flow[1]);
+	return fold(flow[0] ^ flow[1] << 1);
 }
 
 #endif

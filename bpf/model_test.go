@@ -279,8 +279,8 @@ func headersOf(f []byte, at int, version byte) int {
 }
 
 // printOf is by what a copy of a download is known again: of IPv4 the ID and fragment offset, and of the layer above
-// bytes 4 to 11; of IPv6 those alone. What a short packet lacks counts as nothing; for a short IPv6 packet it is
-// its first eight bytes.
+// bytes 4 to 7, and 8 to 11 shifted by one; of IPv6 those alone. What a short packet lacks counts as nothing; for a short
+// IPv6 packet it is its first eight bytes.
 func printOf(ip []byte, version byte) uint16 {
 	words := []int{4}
 	switch {
@@ -291,11 +291,15 @@ func printOf(ip []byte, version byte) uint16 {
 	case version == 6:
 		words = []int{0, 4}
 	}
-	var print uint16
-	for _, w := range words {
-		print ^= binary.NativeEndian.Uint16(ip[w:]) ^ binary.NativeEndian.Uint16(ip[w+2:])
+	var print uint32
+	for i, w := range words {
+		word := binary.NativeEndian.Uint32(ip[w:])
+		if i > 0 && i == len(words)-1 {
+			word <<= 1
+		}
+		print ^= word
 	}
-	return print
+	return uint16(print) ^ uint16(print>>16)
 }
 
 // book is the model's memory: what has been counted.
