@@ -5,6 +5,7 @@ package bpf
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -115,6 +116,12 @@ func (b *totals) total(k hostKey) Traffic {
 	return Traffic{b.closed[k].Bytes + b.live[k].Bytes, b.closed[k].Packets + b.live[k].Packets}
 }
 
+// refuses tells that the kernel may have no memory for a new entry of the overflow table: since 6.1 a program takes it from
+// a small stock, which kernels for MIPS refill with the next tick only. The packet is counted as table_full then.
+const refuses = runtime.GOARCH == "mips" || runtime.GOARCH == "mipsle" || runtime.GOARCH == "mips64le"
+
+func more(a, b Traffic) Traffic { return Traffic{a.Bytes + b.Bytes, a.Packets + b.Packets} }
+
 // TestRotateUnderLoad: generations change while all CPUs count. No total ever goes backwards, and in the end each
 // packet has been counted once.
 func TestRotateUnderLoad(t *testing.T) {
@@ -127,6 +134,7 @@ func TestRotateUnderLoad(t *testing.T) {
 	}
 	l := startLoad(t, tables, hook{variant: upload}, frames)
 	b := newTotals()
+	var refused, missing Traffic
 	start, rotations, least := time.Now(), 0, 4*time.Second
 	if testing.Short() {
 		least = time.Second
@@ -160,6 +168,7 @@ func TestRotateUnderLoad(t *testing.T) {
 		}
 		up, _ := sum(old)
 		b.close(t, old)
+		refused = more(refused, old.Unattributed[TableFull].Upload)
 		b.observe(t, mustRead(t, tables))
 		again, err := tables.ReadGeneration(ended)
 		if err != nil {
@@ -174,16 +183,23 @@ func TestRotateUnderLoad(t *testing.T) {
 		rotations++
 	}
 	l.end(t)
-	b.observe(t, mustRead(t, tables))
+	last := mustRead(t, tables)
+	b.observe(t, last)
+	refused = more(refused, last.Unattributed[TableFull].Upload)
 	packets := uint64(0)
 	for i, f := range frames {
 		n := l.ran[i].Load()
 		packets += n
 		k := keyOf(f)
 		want := Traffic{n * uint64(len(f)), n}
-		if got := b.total(hostKey{k.addr(), k.MAC, 0}); got != want {
+		got := b.total(hostKey{k.addr(), k.MAC, 0})
+		if got != want && !refuses {
 			t.Errorf("%v: %+v, expected %+v", k.addr(), got, want)
 		}
+		missing = more(missing, Traffic{want.Bytes - got.Bytes, want.Packets - got.Packets})
+	}
+	if missing != refused || missing.Packets > packets/50 {
+		t.Errorf("%+v is missing of %d packets, %+v was counted as %s", missing, packets, refused, TableFull)
 	}
 	t.Logf("%d rotations, %d packets", rotations, packets)
 	if rotations < 5 || packets < 1000 { // on emulated machines it is a few thousand
