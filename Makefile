@@ -36,13 +36,17 @@ demo: ## two hosts, a router and an internet in namespaces: counted against sent
 	$(GO) build -o build/demo ./service/lab/demo
 	build/demo -binary build/mezoura $(if $(KEEP),-keep)
 
-test: ## everything: checks, units, real packets, packages, the page (installs what it needs where it can)
+test: ## everything: checks, units, real packets, packages, the page, kernels, races, soak, fuzz (installs what it needs where it can)
 	$(MAKE) deps
 	$(MAKE) check
 	$(MAKE) build
 	$(MAKE) test-units
+	$(MAKE) coverage
 	$(MAKE) test-lab
 	$(MAKE) test-luci
+	$(MAKE) test-kernels
+	$(MAKE) race
+	$(MAKE) -j2 -Otarget soak fuzz
 
 deps:
 	./service/lab/deps.sh test
@@ -66,7 +70,7 @@ test-kernels: ## the kernels that routers have, in qemu (downloads; root)
 	MEZOURA_KERNELS=1 $(GO) test -v -count=1 -timeout 40m -run TestKernels ./service/lab/kernels
 
 soak: build ## random traffic, device changes, kills and a full disk for MINUTES (5), sums checked all along (root)
-	MEZOURA_REQUIRE_ROOT=1 MEZOURA_BINARY=$(CURDIR)/build/mezoura MEZOURA_SOAK_MINUTES=$(MINUTES) $(GO) test -v -count=1 -timeout 60m ./service/lab/soak
+	MEZOURA_REQUIRE_ROOT=1 MEZOURA_BINARY=$(CURDIR)/build/mezoura MEZOURA_SOAK_MINUTES=$(MINUTES) $(GO) test -v -count=1 -timeout 24h ./service/lab/soak
 
 fuzz: ## every fuzz target for SECONDS (30), two at a time on two processors
 	GO='$(GO)' ./tools/fuzz.sh $(SECONDS)

@@ -22,6 +22,11 @@ for file in $(git ls-files '*.go' '*.c' '*.h' '*.sh' '*.js' '*.mjs' ':!bpf/objec
 	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' || say "$file has no SPDX line"
 done
 
+# A guarantee is worth the test that proves it.
+for name in $(grep -oh '\<Test[A-Z][A-Za-z0-9]*' README.md ARCHITECTURE.md | sort -u); do
+	git grep -q "^func $name(" -- '*_test.go' || say "README.md or ARCHITECTURE.md names $name, which is no test"
+done
+
 ${GO:-go} vet ./... || say "go vet"
 GOARCH=mips ${GO:-go} vet ./... || say "go vet for 32-bit big endian"
 ${GO:-go} tool -modfile=tools/go.mod staticcheck ./... || say "staticcheck"
