@@ -12,9 +12,9 @@ kernels='qemu-system-x86_64:qemu-system-x86 qemu-system-arm:qemu-system-arm qemu
 test="$demo $kernels setpriv:util-linux wg:wireguard-tools ldd:libc-bin
 	clang-14:clang-14 llvm-strip-14:llvm-14 clang-format-14:clang-format-14 dnsmasq:dnsmasq-base busybox:busybox-static
 	qemu-mips-static:qemu-user-static shellcheck:shellcheck promtool:prometheus prometheus:prometheus
-	prometheus-node-exporter:prometheus-node-exporter git:git chromium:chromium tmux:tmux node:nodejs npm:npm"
+	prometheus-node-exporter:prometheus-node-exporter git:git chromium:chromium tmux:tmux node:nodejs npm:npm gcc:gcc"
 # header:package
-headers='/usr/include/bpf/bpf_helpers.h:libbpf-dev /usr/include/linux/if_ether.h:linux-libc-dev /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
+headers='/usr/include/stdlib.h:libc6-dev /usr/include/bpf/bpf_helpers.h:libbpf-dev /usr/include/linux/if_ether.h:linux-libc-dev /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
 	/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc:fonts-noto-cjk'
 
 case ${1:-} in
