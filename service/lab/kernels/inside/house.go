@@ -135,11 +135,18 @@ func (h *house) close() error {
 	if err := h.daemon.Setup.Detach(); err != nil {
 		return err
 	}
-	if all, _, err := compiled(); err != nil || all != 0 {
-		return errors.Join(err, fmt.Errorf("%d programs are left after mezoura -detach", all))
+	all := 0
+	for deadline := time.Now().Add(goneTime); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		var err error
+		if all, _, err = compiled(); err != nil || all == 0 {
+			return err
+		}
 	}
-	return nil
+	return fmt.Errorf("%d programs are left after mezoura -detach", all)
 }
+
+// goneTime is how long the kernel may take to free programs that nothing refers to any more.
+const goneTime = 20 * time.Second
 
 // packets is what the meters have seen.
 func (h *house) packets() (n uint64, err error) {
@@ -223,7 +230,7 @@ func (h *house) trickle() *lab.Background {
 // asCompiled sees that the programs in the kernel are as the setting says. Those replaced last may be there a moment longer.
 func asCompiled(c compiler) (remark string, err error) {
 	var all, native int
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(goneTime); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		all, native, err = compiled()
 		switch {
 		case err != nil:
