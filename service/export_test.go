@@ -29,4 +29,6 @@ func (s State) Len() int                 { return len(s.closed) + len(s.ended) }
 
 func Lock(dir string) (*os.File, error) { return lock(dir) }
 
+func BPFFS(dir string) error { return bpffs(dir) }
+
 func ErrRunning() error { return errRunning }

@@ -42,9 +42,13 @@ func lock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// bpffs is a directory in bpffs of our own.
+// bpffs is a directory in bpffs of our own. It may be all of bpffs that there is: in a jail it is mounted by itself, and
+// what is above it is an ordinary directory.
 func bpffs(dir string) error {
 	var fs unix.Statfs_t
+	if unix.Statfs(dir, &fs) == nil && uint32(fs.Type) == unix.BPF_FS_MAGIC {
+		return nil
+	}
 	parent := filepath.Dir(dir)
 	if err := unix.Statfs(parent, &fs); err != nil {
 		return fmt.Errorf("pin tables: %s: %w", parent, err)

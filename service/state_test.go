@@ -243,6 +243,38 @@ func TestLock(t *testing.T) {
 	}
 }
 
+// The jail has no more of bpffs than the daemon's directory, which is mounted by itself.
+func TestBPFFS(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounts bpffs: needs root")
+	}
+	dir := filepath.Join(t.TempDir(), "mezoura")
+	if err := service.BPFFS(dir); err == nil || !strings.Contains(err.Error(), "no bpffs at "+filepath.Dir(dir)) {
+		t.Errorf("without bpffs: %v", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("bpf", dir, "bpf", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := service.BPFFS(dir); err != nil {
+		t.Errorf("mounted by itself: %v", err)
+	}
+	below := filepath.Join(dir, "below")
+	if err := service.BPFFS(below); err != nil {
+		t.Errorf("below a mount: %v", err)
+	}
+	if info, err := os.Stat(below); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("made %v, error %v", info, err)
+	}
+}
+
 func FuzzState(f *testing.F) {
 	dir := f.TempDir()
 	s, err := service.ReadState(dir, account.NewBook(limits()))
