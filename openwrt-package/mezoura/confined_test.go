@@ -5,12 +5,15 @@ package mezoura_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mezoura/mezoura/service/lab"
 )
@@ -70,6 +73,15 @@ func TestConfined(t *testing.T) {
 	if os.Geteuid() != 0 {
 		unable(t, "makes network namespaces: needs root")
 	}
+	binary := daemonBinary(t)
+	for _, mode := range []string{"tcx", "clsact"} {
+		t.Run(mode, func(t *testing.T) { confined(t, binary, mode) })
+	}
+}
+
+// daemonBinary is a daemon that the user may run.
+func daemonBinary(t *testing.T) string {
+	t.Helper()
 	binary := os.Getenv("MEZOURA_BINARY")
 	if binary == "" {
 		binary = filepath.Join(t.TempDir(), "mezoura")
@@ -87,9 +99,7 @@ func TestConfined(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, mode := range []string{"tcx", "clsact"} {
-		t.Run(mode, func(t *testing.T) { confined(t, binary, mode) })
-	}
+	return binary
 }
 
 func confined(t *testing.T, binary, mode string) {
@@ -172,6 +182,62 @@ func confined(t *testing.T, binary, mode string) {
 	must(setup.Detach())
 	if left, err := filepath.Glob(filepath.Join(setup.BPFFS, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, error %v", left, err)
+	}
+}
+
+// When ujail is killed, the daemon in it ends too, and the next one takes over.
+func TestEndsWithJail(t *testing.T) {
+	if os.Geteuid() != 0 {
+		unable(t, "makes network namespaces: needs root")
+	}
+	l, err := lab.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	home, err := l.Home(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup, err := home.Setup(daemonBinary(t), home.Router.Namespace, home.Flags()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepare(t, setup)
+	// Like ujail: waits outside for a process that is the first of its namespace.
+	setup.Wrapper = append([]string{"unshare", "--pid", "--fork"}, confine(t)...)
+	for i := 0; i < 2; i++ {
+		d, err := home.Start(setup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Ready(context.Background(), home.Attached...); err != nil {
+			t.Fatal(err)
+		}
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", d.PID()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		daemon, err := strconv.Atoi(strings.TrimSpace(string(children)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		// The daemon's output ends with the daemon.
+		if _ = d.Wait(10 * time.Second); d.ExitCode() != -1 || !strings.Contains(strings.Join(d.Output(), "\n"), "signal=terminated") {
+			_ = syscall.Kill(daemon, syscall.SIGKILL)
+			t.Fatalf("the daemon did not end:\n%s", strings.Join(d.Output(), "\n"))
+		}
+	}
+	setup.Wrapper = nil
+	if err := setup.Detach(); err != nil {
+		t.Error(err)
 	}
 }
 

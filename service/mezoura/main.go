@@ -72,6 +72,7 @@ func run(args []string, in, out *os.File, log io.Writer) error {
 		return service.Detach(command.Config)
 	}
 	tune(command.Config)
+	endWithJail()
 	return service.Run(context.Background(), command, version, slog.New(slog.NewTextHandler(log, nil)))
 }
 
