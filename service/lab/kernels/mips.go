@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	_ "embed"
 
@@ -119,6 +120,8 @@ func (r *Runner) build(ctx context.Context, version, folder, image string) error
 		cmd.Dir = step.in
 		cmd.Env = append(os.Environ(), "ARCH=mips", "CROSS_COMPILE="+cross)
 		cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGTERM}
+		cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // make ends its compilers then, killed it leaves them
+		cmd.WaitDelay = 10 * time.Second
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("run %s: %w: %s", strings.Join(step.line[:min(3, len(step.line))], " "), err, tail(out))
 		}
