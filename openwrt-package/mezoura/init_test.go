@@ -167,6 +167,21 @@ func TestWithoutJail(t *testing.T) {
 	})
 }
 
+// It is tried before, with the daemon itself, and not again while both are the same.
+func TestJailThatCannot(t *testing.T) {
+	try := "ujail -t 5 -n mezoura -U mezoura -G mezoura -C /etc/capabilities/mezoura.json -c -p -E -- /usr/bin/mezoura version"
+	r := newRouter(t)
+	r.script("sbin/ujail", "echo \"ujail $*\" >> /log; exit 255")
+	r.wantLog(service+"start", try, "log: ujail cannot run the daemon: running as root", acl, triggers, "start")
+	r.wantNoJail()
+	r.script("sbin/ujail", "echo \"ujail $*\" >> /log")
+	r.wantLog(service+"start", try, acl, triggers, "start")
+	r.wantParams("user mezoura", "jail mezoura procfs requirejail")
+	r.wantLog(service+"start; : > /log;"+service+"restart", "kill mezoura", triggers, "start")
+	r.wantLog(service+"start; : > /log; cp /usr/bin/mezoura /usr/bin/new; mv /usr/bin/new /usr/bin/mezoura;"+service+"start",
+		try, acl, "kill mezoura", triggers, "start")
+}
+
 func (r router) wantNoJail() {
 	r.t.Helper()
 	if params := r.read("procd.new"); strings.Contains(params, "user") || strings.Contains(params, "jail") {
