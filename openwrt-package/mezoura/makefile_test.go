@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -91,6 +92,92 @@ source `
 	}
 	if got := makes(feed, "show"); !strings.Contains(got, "source mezoura-"+packageVersion(t)+".tar.gz\n") {
 		t.Errorf("without the tree:\n%s", got)
+	}
+}
+
+// openwrtTree is a tree of OpenWrt's with its feeds packages and luci: their sources, nothing needs to be built.
+func openwrtTree(t *testing.T) string {
+	t.Helper()
+	tree := os.Getenv("MEZOURA_OPENWRT_TREE")
+	if tree == "" {
+		t.Skip("not tried inside OpenWrt: no tree in MEZOURA_OPENWRT_TREE")
+	}
+	return tree
+}
+
+// What OpenWrt itself reads from our Makefiles.
+func TestMakefileInTree(t *testing.T) {
+	tree := openwrtTree(t)
+	dump := func(dir string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command("make", append([]string{"--no-print-directory", "-s", "DUMP=1", "TOPDIR=" + tree}, args...)...)
+		cmd.Dir = dir
+		output, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: make DUMP=1: %v\n%s", dir, err, output)
+		}
+		return string(output)
+	}
+	wants := func(text string, lines ...string) {
+		t.Helper()
+		for _, line := range lines {
+			if !strings.Contains("\n"+text, "\n"+line+"\n") {
+				t.Errorf("no %q in\n%s", line, text)
+			}
+		}
+	}
+
+	text := dump(".", "--eval", `show: ; $(info conffiles $(strip $(Package/mezoura/conffiles)))$(info go $(GO_PKG_INSTALL_ARGS))`+
+		`$(info of $(GO_PKG_BUILD_CONFIG_VARS))$(info compile $(Build/Compile))$(info install $(call Package/mezoura/install,/root))`, "show")
+	wants(text, "Build-Depends: golang/host", "Package: mezoura", "Version: "+packageVersion(t)+"-r1", "Section: net", "Category: Network",
+		"Require-User: mezoura:mezoura", "License: GPL-2.0-only", "LicenseFiles: LICENSE", "URL: https://github.com/mezoura/mezoura", "Type: ipkg",
+		"conffiles /etc/config/mezoura")
+	field := func(name string) string {
+		_, rest, _ := strings.Cut("\n"+text, "\n"+name)
+		line, _, _ := strings.Cut(rest, "\n")
+		return " " + line + " "
+	}
+	for _, dependency := range []string{"+libc", "+kmod-sched-core", "+kmod-sched-bpf", "+libubus", "+libubox"} {
+		if !strings.Contains(field("Depends:"), " "+dependency+" ") {
+			t.Errorf("does not depend on %s:%s", dependency, field("Depends:"))
+		}
+	}
+	for _, arch := range []string{"aarch64", "arm", "mips", "mipsel", "x86_64", "riscv64"} {
+		if !regexp.MustCompile(`@\(([^)]*\|)?` + arch + `[|)]`).MatchString(field("Depends:")) {
+			t.Errorf("not for %s:%s", arch, field("Depends:"))
+		}
+	}
+	for name, want := range map[string]string{
+		"go ":      `-tags "libubus,nethttpomithttp2"`,
+		"of ":      `GO_BUILD_PKG="github.com/mezoura/mezoura/service/mezoura"`,
+		"compile ": "golang-build.sh build ",
+		"install ": `golang-build.sh install_bin "/root"`,
+	} {
+		if !strings.Contains(field(name), want) {
+			t.Errorf("no %s in %s:%s", want, name, field(name))
+		}
+	}
+	if want := " -X main.version=" + packageVersion(t) + " "; !strings.Contains(field("go "), want) {
+		t.Errorf("no %s in%s", want, field("go "))
+	}
+
+	text = dump("../../luci-app-mezoura")
+	wants(text, "Package: luci-app-mezoura", "Depends: +libc +luci-base +mezoura", "Section: luci", "Category: LuCI", "Submenu: 3. Applications",
+		"Maintainer: Mezoura developers <mezoura@users.noreply.github.com>", "License: GPL-2.0-only", "URL: https://github.com/mezoura/mezoura", "Type: ipkg")
+	languages, err := filepath.Glob("../../luci-app-mezoura/po/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range languages {
+		language := filepath.Base(dir)
+		if language == "templates" {
+			continue
+		}
+		code := strings.ToLower(strings.ReplaceAll(language, "_", "-"))
+		if language == "zh_Hans" {
+			code = "zh-cn"
+		}
+		wants(text, "Package: luci-i18n-mezoura-"+code)
 	}
 }
 
