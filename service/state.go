@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mezoura/mezoura/service/account"
 )
@@ -26,6 +27,7 @@ type state struct {
 	path   string
 	closed map[string]uint32 // tables -> the last generation that is in the book
 	ended  map[string]bool   // tables that are in the book whole
+	clock  clock             // when the book that was read had been written
 }
 
 // readState reads the file into the book. A file that is not there is a first start; one that can not be read is
@@ -43,6 +45,8 @@ func readState(dir string, book *account.Book) (*state, error) {
 		s.closed, s.ended = map[string]uint32{}, map[string]bool{}
 		return s, fmt.Errorf("read book %s: %w: totals begin anew", s.path, err)
 	}
+	now := readClock()
+	book.Resume(time.Now(), now.setSince(s.clock))
 	return s, nil
 }
 
@@ -69,6 +73,12 @@ func (s *state) parse(data []byte, book *account.Book) error {
 			s.closed[words[1]] = uint32(generation)
 		case words[0] == "ended" && len(words) == 2:
 			s.ended[words[1]] = true
+		case words[0] == "clock" && len(words) == 3:
+			started, err := strconv.ParseInt(words[2], 10, 64)
+			if err != nil || started < 0 || started > maxStarted {
+				return fmt.Errorf("clock %q", words[2])
+			}
+			s.clock = clock{words[1], time.UnixMilli(started)}
 		default:
 			return fmt.Errorf("line %.40q", line)
 		}
@@ -84,6 +94,9 @@ func (s *state) write(book *account.Book) error {
 	}
 	for id := range s.ended {
 		fmt.Fprintf(&b, "ended %s\n", id)
+	}
+	if now := readClock(); now.boot != "" {
+		fmt.Fprintf(&b, "clock %s %d\n", now.boot, max(now.started.UnixMilli(), 0))
 	}
 	b.WriteByte('\n')
 	data, err := book.AppendBinary(b.Bytes())

@@ -5,9 +5,12 @@ package service_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -324,4 +327,50 @@ func FuzzState(f *testing.F) {
 			t.Errorf("%d bytes of %d hosts, were %d of %d", y, m, x, n)
 		}
 	})
+}
+
+// TestClockSetMeanwhile has the wall clock set by years while no daemon runs: hosts have been silent as long as it was.
+func TestClockSetMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	data := written(t, dir)
+	line := regexp.MustCompile(`(?m)^clock (\S+) (\d+)$`)
+	found := line.FindSubmatch(data)
+	if found == nil {
+		t.Fatalf("no clock in %q", data[:min(len(data), 200)])
+	}
+	started, err := strconv.ParseInt(string(found[2]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const year = 365 * 24 * time.Hour
+	for _, c := range []struct {
+		boot   string
+		step   time.Duration
+		silent time.Duration
+	}{
+		{string(found[1]), 0, 0},
+		{string(found[1]), 2 * year, -2 * year}, // set forwards since: hosts were seen in what is the future now
+		{string(found[1]), -2 * year, 2 * year},
+		{"another", 2 * year, 0}, // nothing is known across a restart of the router
+	} {
+		was := started - c.step.Milliseconds() // as if the clock had been c.step behind
+		changed := line.ReplaceAll(data, fmt.Appendf(nil, "clock %s %d", c.boot, was))
+		if err := os.WriteFile(filepath.Join(dir, "book"), changed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, b, err := readState(t, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		b.SetLimits(account.Limits{Expire: 10 * year})
+		b.Observe(now, nil, nil)
+		s := b.Snapshot(now, nobody{}, account.Status{})
+		if len(s.Hosts) != 2 {
+			t.Fatalf("clock set by %v: %d hosts", c.step, len(s.Hosts))
+		}
+		if got := now.Sub(s.Hosts[0].LastSeen) - c.silent; got < -time.Minute || got > time.Minute {
+			t.Errorf("clock set by %v: last seen %v ago, want %v", c.step, now.Sub(s.Hosts[0].LastSeen), c.silent)
+		}
+	}
 }

@@ -148,21 +148,37 @@ func (b *Book) tick(now time.Time) {
 		b.started = now.Round(0) // by the wall clock, as all it is compared with
 	}
 	if !b.now.IsZero() {
-		step := now.Round(0).Sub(b.now.Round(0)) - now.Sub(b.now)
-		if step > maxStep || step < -maxStep {
-			b.started = b.started.Add(step)
-			for _, n := range b.networks {
-				for _, d := range n.list {
-					d.first += int64(step)
-					d.last += int64(step)
-					for _, a := range d.addrs {
-						a.last += int64(step)
-					}
-				}
+		b.set(now.Round(0).Sub(b.now.Round(0)) - now.Sub(b.now))
+	}
+	b.now = now
+}
+
+// Resume tells a book that was read from where it was kept that it goes on at
+// this instant, and by how much the wall clock was set since: what a monotonic
+// clock, which no file keeps, tells a running one.
+func (b *Book) Resume(now time.Time, step time.Duration) {
+	if b.now.IsZero() {
+		return // nothing was kept
+	}
+	b.set(step)
+	b.now = now
+}
+
+// set moves every instant along with the wall clock.
+func (b *Book) set(step time.Duration) {
+	if step >= -maxStep && step <= maxStep {
+		return
+	}
+	b.started = b.started.Add(step)
+	for _, n := range b.networks {
+		for _, d := range n.list {
+			d.first += int64(step)
+			d.last += int64(step)
+			for _, a := range d.addrs {
+				a.last += int64(step)
 			}
 		}
 	}
-	b.now = now
 }
 
 // apply makes the samples the live view. It keeps to the order of the last

@@ -484,6 +484,38 @@ func TestClockSet(t *testing.T) {
 	}
 }
 
+// TestResume: what is known of earlier hosts goes on where the file ends, and by the clock as it is now.
+func TestResume(t *testing.T) {
+	const days = 40 * 24 * time.Hour
+	for _, step := range []time.Duration{0, days, -days} {
+		b := account.NewBook(account.Limits{})
+		b.Observe(at(0), []account.Sample{sample(mac(1), "192.168.1.1", 100, at(0))}, nil)
+		b.Close([]account.Sample{sample(mac(1), "192.168.1.1", 100, at(0))}, nil)
+		kept, err := b.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = account.NewBook(account.Limits{})
+		if err := b.UnmarshalBinary(kept); err != nil {
+			t.Fatal(err)
+		}
+		now := at(5*time.Minute + step)
+		b.Resume(now, step)
+		// Tables of the daemon before have one that was heard after the file was written.
+		b.Close([]account.Sample{sample(mac(2), "192.168.1.2", 100, at(4*time.Minute+step))}, nil)
+		b.Observe(now, nil, nil)
+		s := b.Snapshot(now, nil, account.Status{})
+		if len(s.Hosts) != 2 {
+			t.Fatalf("clock set by %v: %d hosts are listed", step, len(s.Hosts))
+		}
+		for i, want := range []time.Duration{5 * time.Minute, time.Minute} {
+			if got := now.Sub(s.Hosts[i].LastSeen); got != want {
+				t.Errorf("clock set by %v: host %d was last seen %v ago, want %v", step, i+1, got, want)
+			}
+		}
+	}
+}
+
 func TestZeroSeen(t *testing.T) {
 	b := account.NewBook(account.Limits{})
 	for i, c := range []struct {

@@ -22,8 +22,9 @@ var clockFlags = []string{"-expire", "1h"}
 // starts years behind.
 var clockSteps = []time.Duration{5 * time.Hour, -9 * time.Hour, 8 * 365 * 24 * time.Hour, 4*time.Hour - 8*365*24*time.Hour}
 
-// clock sets the wall clock, of which this machine has its own, under a running daemon with traffic. Totals stay exact and
-// go forward, rates are those of the traffic, and nobody is taken for having been silent as long as the clock leapt.
+// clock sets the wall clock, of which this machine has its own, under a running daemon with traffic and then
+// between two. Totals stay exact and go forward, rates are those of the traffic, and nobody is taken for having been
+// silent as long as the clock leapt.
 func (h *house) clock(mode string) (remark string, err error) {
 	if h.broken != nil {
 		return "", h.broken
@@ -60,7 +61,24 @@ func (h *house) clock(mode string) (remark string, err error) {
 	if err := h.exact(); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d steps", len(clockSteps)), nil
+	h.end()
+	meanwhile := []time.Duration{5 * time.Hour, -5 * time.Hour}
+	for _, step := range meanwhile {
+		if err := setClock(step); err != nil {
+			return "", err
+		}
+		if _, err := h.start(mode, clockFlags...); err != nil {
+			return "", err
+		}
+		if err := h.exact(); err != nil {
+			return "", fmt.Errorf("clock set by %s while there was no daemon: %w", step, err)
+		}
+		if _, err := h.consistent(began, true); err != nil {
+			return "", fmt.Errorf("clock set by %s while there was no daemon: %w", step, err)
+		}
+		h.end()
+	}
+	return fmt.Sprintf("%d steps", len(clockSteps)+len(meanwhile)), nil
 }
 
 // setClock moves the wall clock.
