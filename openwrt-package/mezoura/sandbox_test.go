@@ -31,10 +31,13 @@ func newRouter(t *testing.T) router {
 		unable(t, "%v: install busybox-static", err)
 	}
 	r := router{t, t.TempDir()}
-	for _, dir := range []string{"bin", "sbin", "dev", "proc", "tmp", "usr/bin", "etc/config", "etc/init.d", "lib/functions", "sys/fs/bpf", "var/run/ubus"} {
+	for _, dir := range []string{"bin", "sbin", "dev", "proc", "tmp/run/ubus", "usr/bin", "etc/config", "etc/init.d", "lib/functions", "sys/fs/bpf"} {
 		if err := os.MkdirAll(filepath.Join(r.root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Symlink("tmp", filepath.Join(r.root, "var")); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Chmod(filepath.Join(r.root, "tmp"), 0o777|fs.ModeSticky); err != nil {
 		t.Fatal(err)
