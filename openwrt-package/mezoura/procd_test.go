@@ -149,6 +149,33 @@ func (s *shell) ready(before string) string {
 	return pid
 }
 
+// gone sees that there is no daemon and nothing left on the devices.
+func (s *shell) gone() {
+	s.t.Helper()
+	s.await("end", func() error {
+		if pid := s.daemon(); pid != "" {
+			return fmt.Errorf("%s still runs", pid)
+		}
+		return nil
+	})
+	if left, _ := s.run("ls -d /sys/fs/bpf/mezoura 2> /dev/null"); left != "" {
+		s.t.Errorf("left behind: %s", left)
+	}
+}
+
+// boot starts what is there before any service.
+func (s *shell) boot() {
+	s.t.Helper()
+	s.do("syslogd -O /tmp/syslog; ubusd > /dev/null 2>&1 & procd > /dev/null 2>&1 &")
+	s.await("procd", func() error {
+		text, code := s.run("ubus list service")
+		if code != "0" {
+			return fmt.Errorf("%s", text)
+		}
+		return nil
+	})
+}
+
 func (s *shell) traffic() {
 	s.t.Helper()
 	for i, h := range s.home.Hosts {
@@ -195,34 +222,13 @@ func TestProcd(t *testing.T) {
 		t.Helper()
 		s.do("echo '\t" + line + "' >> /etc/config/mezoura")
 	}
-	gone := func() {
-		t.Helper()
-		s.await("end", func() error {
-			if pid := s.daemon(); pid != "" {
-				return fmt.Errorf("%s still runs", pid)
-			}
-			return nil
-		})
-		if left, _ := s.run("ls -d /sys/fs/bpf/mezoura 2> /dev/null"); left != "" {
-			t.Errorf("left behind: %s", left)
-		}
-	}
 
 	network := s.home.Router.Networks[0]
-	s.do("sed -i '/^config alias/,$d' /etc/config/mezoura")
 	set(fmt.Sprintf("list subnet %s/%d/%s", network.Gateway4, network.Prefix4.Bits(), network.Device))
 	set(fmt.Sprintf("list prefix6 %s/%d", network.Gateway6, network.Prefix6.Bits()))
 	set("option interval 1")
 	set("option exporter 1")
-	s.do("syslogd -O /tmp/syslog; ubusd > /dev/null 2>&1 & procd > /dev/null 2>&1 &")
-	s.await("procd", func() error {
-		text, code := s.run("ubus list service")
-		if code != "0" {
-			return fmt.Errorf("%s", text)
-		}
-		return nil
-	})
-
+	s.boot()
 	s.do("/etc/init.d/mezoura boot")
 	first := s.ready("")
 	status, _ := s.run("cat /proc/" + first + "/status")
@@ -285,11 +291,11 @@ func TestProcd(t *testing.T) {
 	exact("after restart")
 
 	s.do("sed -i \"s/option enabled '1'/option enabled '0'/\" /etc/config/mezoura; /etc/init.d/mezoura reload")
-	gone()
+	s.gone()
 	s.do("sed -i \"s/option enabled '0'/option enabled '1'/\" /etc/config/mezoura; /etc/init.d/mezoura reload")
 	s.ready(pid)
 	s.do("/etc/init.d/mezoura stop")
-	gone()
+	s.gone()
 
 	set("option intervall 5")
 	s.do("/etc/init.d/mezoura start")
@@ -302,5 +308,83 @@ func TestProcd(t *testing.T) {
 	s.do("sed -i /intervall/d /etc/config/mezoura; /etc/init.d/mezoura reload")
 	s.ready("")
 	s.do("/etc/init.d/mezoura stop")
-	gone()
+	s.gone()
+}
+
+// OpenWrt's default_postinst and default_prerm, on a router that has never seen the package.
+func TestInstall(t *testing.T) {
+	s := newShell(t)
+	s.do(`
+sed -i /mezoura/d /etc/passwd /etc/group
+mkdir -p /usr/lib/opkg/info /etc/rc.d /etc/uci-defaults
+mv /etc/mezoura.defaults /etc/uci-defaults/60-mezoura
+echo "Require-User: mezoura:mezoura" > /usr/lib/opkg/info/mezoura.control
+printf '%s\n' /etc/init.d/mezoura /etc/uci-defaults/60-mezoura /usr/bin/mezoura > /usr/lib/opkg/info/mezoura.list
+cat > /etc/config/network << END
+config interface lan
+	option proto static
+config interface guest
+	option proto static
+config interface wan
+	option proto dhcp
+END
+cat > /etc/config/firewall << END
+config zone
+	option name lan
+	list network lan
+config zone
+	option name guest
+	list network guest
+config zone
+	option name wan
+	list network wan
+	option masq 1
+config forwarding
+	option src lan
+	option dest wan
+config forwarding
+	option src guest
+	option dest wan
+END`)
+	s.boot()
+	const scripts = "export pkgname=mezoura; . /lib/functions.sh; "
+	started := func(before string) string {
+		t.Helper()
+		var pid string
+		s.await("start", func() error {
+			if pid = s.daemon(); pid == "" || pid == before {
+				return fmt.Errorf("daemon %q, before %q", pid, before)
+			}
+			if text, code := s.run("mezoura status"); code != "0" {
+				return fmt.Errorf("%s", text)
+			}
+			return nil
+		})
+		if owner, _ := s.run("ls -ld /proc/" + pid + " | awk '{ print $3, $4 }'"); owner != "mezoura mezoura" {
+			t.Errorf("the daemon is %s", owner)
+		}
+		return pid
+	}
+	s.run(scripts + "default_postinst") // busybox' adduser and uci have things to say
+	first := started("")
+	if text, _ := s.run("sed -n 's/^\tlist network //p' /etc/config/mezoura | tr '\\n' ' '; ls /etc/rc.d /etc/uci-defaults | tr '\\n' ' '"); text !=
+		"'lan' 'guest' /etc/rc.d: S95mezoura  /etc/uci-defaults:" {
+		t.Errorf("set up: %s", text)
+	}
+
+	s.run("export PKG_UPGRADE=1; " + scripts + "default_prerm")
+	if text, _ := s.run("ls /sys/fs/bpf/mezoura /etc/rc.d | tr '\\n' ' '"); !strings.Contains(text, " tables-") || !strings.Contains(text, "S95mezoura") {
+		t.Errorf("between two versions: %s", text)
+	}
+	s.run("export PKG_UPGRADE=1; " + scripts + "default_postinst")
+	started(first)
+	if text, _ := s.run("sed -n 's/^\tlist network //p' /etc/config/mezoura | tr '\\n' ' '"); text != "'lan' 'guest'" {
+		t.Errorf("networks after an upgrade: %s", text)
+	}
+
+	s.run(scripts + "default_prerm")
+	s.gone()
+	if text, _ := s.run("ls /etc/rc.d"); text != "" {
+		t.Errorf("left in /etc/rc.d: %s", text)
+	}
 }

@@ -41,6 +41,7 @@ chmod 0755 "$new/etc/rc.common"
 
 install -m 0755 "$binary" "$new/usr/bin/mezoura"
 install -m 0755 "$files/mezoura.init" "$new/etc/init.d/mezoura"
+install -m 0755 "$files/mezoura.defaults" "$new/etc/mezoura.defaults"
 install -m 0644 "$files/mezoura.config" "$new/etc/config/mezoura"
 install -m 0644 "$files/mezoura.capabilities.json" "$new/etc/capabilities/mezoura.json"
 install -m 0644 "$files/mezoura.acl.json" "$new/usr/share/acl.d/mezoura.json"
