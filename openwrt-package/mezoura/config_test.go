@@ -190,15 +190,20 @@ func TestAccessLists(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
-	var capabilities map[string][]string
-	read("files/mezoura.capabilities.json", &capabilities)
-	for _, set := range []string{"bounding", "effective", "ambient", "permitted", "inheritable"} {
-		if got := capabilities[set]; !slices.Equal(got, []string{"CAP_BPF", "CAP_NET_ADMIN"}) {
-			t.Errorf("%s: %v", set, got)
+	for name, want := range map[string][]string{
+		"files/mezoura.capabilities.json":         {"CAP_BPF", "CAP_NET_ADMIN"},
+		"files/mezoura-perfmon.capabilities.json": {"CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"},
+	} {
+		var capabilities map[string][]string
+		read(name, &capabilities)
+		for _, set := range []string{"bounding", "effective", "ambient", "permitted", "inheritable"} {
+			if got := capabilities[set]; !slices.Equal(got, want) {
+				t.Errorf("%s: %s: %v", name, set, got)
+			}
 		}
-	}
-	if len(capabilities) != 5 {
-		t.Errorf("%d sets, want 5", len(capabilities))
+		if len(capabilities) != 5 {
+			t.Errorf("%s: %d sets, want 5", name, len(capabilities))
+		}
 	}
 	var acl struct {
 		User    string

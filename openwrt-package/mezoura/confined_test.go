@@ -15,11 +15,30 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/mezoura/mezoura/service/lab"
 )
 
 // The user of the daemon in these tests; nobody else is it.
 const user, group = 34711, 34712
+
+// rights are the capabilities file that the init script chooses for this kernel, and the bits in /proc.
+func rights(t *testing.T) (file, bits string) {
+	t.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	if major < 6 || major == 6 && minor < 18 {
+		return "files/mezoura-perfmon.capabilities.json", "000000c000001000"
+	}
+	return "files/mezoura.capabilities.json", "0000008000001000" // CAP_BPF is 39, CAP_NET_ADMIN 12
+}
 
 // confine is the command that gives a program the rights which procd and ujail give
 // the daemon: those of the capabilities file, and none to gain.
@@ -28,7 +47,8 @@ func confine(t *testing.T) []string {
 	if _, err := exec.LookPath("setpriv"); err != nil {
 		unable(t, "%v: install util-linux", err)
 	}
-	data, err := os.ReadFile("files/mezoura.capabilities.json")
+	name, _ := rights(t)
+	data, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +87,7 @@ func prepare(t *testing.T, s *lab.Setup) {
 	}
 }
 
-// Everything works with two capabilities: attaching either way, counting exactly,
+// Everything works with the two or three capabilities: attaching either way, counting exactly,
 // pins that outlive the daemon, taking them over.
 func TestConfined(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -248,7 +268,7 @@ func checkRights(t *testing.T, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const all = "000000" + "8000001000" // CAP_BPF is 39, CAP_NET_ADMIN 12
+	_, all := rights(t)
 	id := strconv.Itoa(user)
 	for _, want := range []string{
 		"Uid:\t" + id + "\t" + id + "\t" + id + "\t" + id, "NoNewPrivs:\t1", "CapEff:\t" + all, "CapPrm:\t" + all, "CapBnd:\t" + all,

@@ -55,6 +55,19 @@ func TestStart(t *testing.T) {
 	r.wantFile("var/run/mezoura.launched", 0, 0, 0o644)
 }
 
+// Before 6.18 the verifier refuses the classifier of whoever has not CAP_PERFMON.
+func TestRightsByKernel(t *testing.T) {
+	for kernel, want := range map[string]string{
+		"5.10.176": "mezoura-perfmon", "5.15.167": "mezoura-perfmon", "6.1.0-50": "mezoura-perfmon", "6.6.73": "mezoura-perfmon",
+		"6.12.40": "mezoura-perfmon", "6.17.1": "mezoura-perfmon", "6.18.0": "mezoura", "6.20.1": "mezoura", "7.2.13": "mezoura", "10.0.1": "mezoura",
+	} {
+		r := newRouter(t)
+		r.kernel(kernel)
+		r.run(service + "start")
+		r.wantParams("capabilities /etc/capabilities/" + want + ".json")
+	}
+}
+
 func TestStartOfRunning(t *testing.T) {
 	r := newRouter(t)
 	r.wantLog(service+"start; : > /log;"+service+"start", triggers)

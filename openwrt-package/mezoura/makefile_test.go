@@ -79,7 +79,7 @@ source `
 	makes(feed, "prepare")
 	for name, mode := range map[string]os.FileMode{
 		"etc/init.d/mezoura": 0o755, "etc/config/mezoura": 0o644, "etc/uci-defaults/60-mezoura": 0o755, "usr/bin/mezoura": 0o755,
-		"etc/capabilities/mezoura.json": 0o644, "usr/share/acl.d/mezoura.json": 0o644, "lib/upgrade/keep.d/mezoura": 0o644,
+		"etc/capabilities/mezoura.json": 0o644, "etc/capabilities/mezoura-perfmon.json": 0o644, "usr/share/acl.d/mezoura.json": 0o644, "lib/upgrade/keep.d/mezoura": 0o644,
 	} {
 		info, err := os.Stat(filepath.Join(top, "root", name))
 		if err != nil || info.Mode().Perm() != mode {

@@ -55,6 +55,8 @@ func newRouter(t *testing.T) router {
 	r.copy("testdata/functions.sh", "lib/functions.sh", 0o644)
 	r.copy("testdata/procd.sh", "lib/functions/procd.sh", 0o644)
 	r.write("etc/capabilities/mezoura.json", "{}")
+	r.write("etc/capabilities/mezoura-perfmon.json", "{}")
+	r.kernel("6.18.3")
 	r.write("etc/passwd", "root:x:0:0:root:/root:/bin/ash\nmezoura:x:4711:4712::/var/run/mezoura:/bin/false\n")
 	r.write("etc/group", "root:x:0:\nmezoura:x:4712:\n")
 	r.write("etc/config/dhcp", "config dnsmasq\n\toption leasefile '/tmp/dhcp.leases'\n")
@@ -98,6 +100,12 @@ func (r router) script(name, text string) {
 	if err := os.Chmod(filepath.Join(r.root, name), 0o755); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// kernel is what the kernel calls itself.
+func (r router) kernel(release string) {
+	r.t.Helper()
+	r.write("proc/sys/kernel/osrelease", release+"\n")
 }
 
 func (r router) remove(name string) {

@@ -237,7 +237,7 @@ func checkDaemon(t *testing.T, a pack.Arch, p ipk) {
 	}
 	p.data.wantModes(map[string]int64{
 		"./usr/bin/mezoura": 0o755, "./etc/init.d/mezoura": 0o755, "./etc/uci-defaults/60-mezoura": 0o755,
-		"./etc/config/mezoura": 0o644, "./etc/capabilities/mezoura.json": 0o644, "./usr/share/acl.d/mezoura.json": 0o644,
+		"./etc/config/mezoura": 0o644, "./etc/capabilities/mezoura.json": 0o644, "./etc/capabilities/mezoura-perfmon.json": 0o644, "./usr/share/acl.d/mezoura.json": 0o644,
 		"./lib/upgrade/keep.d/mezoura": 0o644,
 	})
 	binary := p.data.file("./usr/bin/mezoura")

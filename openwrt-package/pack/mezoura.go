@@ -88,6 +88,7 @@ func (t Tree) Daemon(a Arch, binary string) *Package {
 	p.Add("/etc/init.d/mezoura", 0o755, filepath.Join(files, "mezoura.init"))
 	p.Add("/etc/uci-defaults/60-mezoura", 0o755, filepath.Join(files, "mezoura.defaults"))
 	p.Add("/etc/capabilities/mezoura.json", 0o644, filepath.Join(files, "mezoura.capabilities.json"))
+	p.Add("/etc/capabilities/mezoura-perfmon.json", 0o644, filepath.Join(files, "mezoura-perfmon.capabilities.json"))
 	p.Add("/usr/share/acl.d/mezoura.json", 0o644, filepath.Join(files, "mezoura.acl.json"))
 	p.Add("/lib/upgrade/keep.d/mezoura", 0o644, filepath.Join(files, "mezoura.keep"))
 	p.Files = append(p.Files, File{

@@ -18,7 +18,7 @@ import (
 
 // classifierTests are the tests of package bpf that every kernel has to pass.
 var classifierTests = []string{
-	"TestStrictAlignment", "TestLayout", "TestLayoutOfKeyTag", "TestLayoutConstants", // loads, and lies in memory as Go has it
+	"TestStrictAlignment", "TestConfined", "TestLayout", "TestLayoutOfKeyTag", "TestLayoutConstants", // loads, and lies in memory as Go has it
 	"TestVectors", "TestSlot", "TestTwoCPUs", // counts right
 	"TestTornCounter", "TestReaderMends", "TestFindOpenRemove", "TestKilledInRotate", "TestRotateUnderLoad", // is read right
 	"TestAttach", "TestWire", // attaches by clsact and tcx, and counts on a wire
