@@ -66,7 +66,8 @@ test-luci: build ## the LuCI page: eslint, units, a real browser with the real d
 pot: ## the template of translations, and what the translations have of it, from the sources
 	node luci-app-mezoura/test/pot.mjs --merge
 
-test-kernels: ## the kernels that routers have, in qemu (downloads; root)
+test-kernels: ## the kernels that routers have, in qemu (downloads; MEZOURA_ROWS=regexp runs some)
+	./service/lab/deps.sh kernels
 	MEZOURA_KERNELS=1 $(GO) test -v -count=1 -timeout 40m -run TestKernels ./service/lab/kernels
 
 soak: build ## random traffic, device changes, kills and a full disk for MINUTES (5), sums checked all along (root)
