@@ -106,15 +106,7 @@ func mustAttach(t *testing.T, a *Attacher, d Device) Mode {
 // modes are those that this kernel has: tcx came with 6.6.
 func modes(t *testing.T) []Mode {
 	t.Helper()
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		t.Fatal(err)
-	}
-	var major, minor int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
-		t.Fatal(err)
-	}
-	if major < 6 || major == 6 && minor < 6 {
+	if !kernelAtLeast(t, 6, 6) {
 		return []Mode{Clsact}
 	}
 	return []Mode{TCX, Clsact}

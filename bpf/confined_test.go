@@ -4,7 +4,6 @@ package bpf
 
 import (
 	"crypto/rand"
-	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -73,15 +72,7 @@ func TestConfined(t *testing.T) {
 // wantsPerfmon is what the init script goes by.
 func wantsPerfmon(t *testing.T) bool {
 	t.Helper()
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		t.Fatal(err)
-	}
-	var major, minor int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
-		t.Fatal(err)
-	}
-	return major < 6 || major == 6 && minor < 18
+	return !kernelAtLeast(t, 6, 18)
 }
 
 func confined(t *testing.T, root string) {

@@ -249,3 +249,16 @@ func entryOf(c Counts, addr string) (found Entry, ok bool) {
 	}
 	return Entry{}, false
 }
+
+func kernelAtLeast(tb testing.TB, major, minor int) bool {
+	tb.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		tb.Fatal(err)
+	}
+	var a, b int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &a, &b); err != nil {
+		tb.Fatal(err)
+	}
+	return a > major || a == major && b >= minor
+}

@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/mezoura/mezoura/service/lab"
 )
 
@@ -26,15 +24,11 @@ const user, group = 34711, 34712
 // rights are the capabilities file that the init script chooses for this kernel, and the bits in /proc.
 func rights(t *testing.T) (file, bits string) {
 	t.Helper()
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
+	mended, err := lab.KernelAtLeast(6, 18)
+	if err != nil {
 		t.Fatal(err)
 	}
-	var major, minor int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
-		t.Fatal(err)
-	}
-	if major < 6 || major == 6 && minor < 18 {
+	if !mended {
 		return "files/mezoura-perfmon.capabilities.json", "000000c000001000"
 	}
 	return "files/mezoura.capabilities.json", "0000008000001000" // CAP_BPF is 39, CAP_NET_ADMIN 12

@@ -14,17 +14,15 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mezoura/mezoura/service/lab"
 )
 
 func kernelAtLeast(t testing.TB, major, minor int) bool {
 	t.Helper()
-	var name unix.Utsname
-	check(t, unix.Uname(&name))
-	var a, b int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &a, &b); err != nil {
-		t.Fatal(err)
-	}
-	return a > major || a == major && b >= minor
+	is, err := lab.KernelAtLeast(major, minor)
+	check(t, err)
+	return is
 }
 
 func parseMAC(s string) (net.HardwareAddr, error) { return net.ParseMAC(s) }

@@ -2,24 +2,12 @@
 
 package soak
 
-import (
-	"fmt"
-
-	"golang.org/x/sys/unix"
-)
+import "github.com/mezoura/mezoura/service/lab"
 
 // attachModes are those that this kernel has: tcx came with 6.6.
 func attachModes() ([]string, error) {
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		return nil, err
-	}
-	var major, minor int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
-		return nil, fmt.Errorf("read the kernel's version: %w", err)
-	}
-	if major < 6 || major == 6 && minor < 6 {
-		return []string{"clsact"}, nil
+	if tcx, err := lab.KernelAtLeast(6, 6); err != nil || !tcx {
+		return []string{"clsact"}, err
 	}
 	return []string{"tcx", "clsact"}, nil
 }
