@@ -199,6 +199,9 @@ func TestNotify(t *testing.T) {
 		if err := p.Notify(background, "nobody.hears", nil); err != nil {
 			t.Error(err)
 		}
+		if _, err := server.Lookup(background, "test.notify"); err != nil { // answered after what was sent before it
+			t.Fatal(err)
+		}
 		c := b.dial(t)
 		var got collector[ubus.Notification]
 		s, err := c.Subscribe(background, "test.notify", got.add)
