@@ -70,7 +70,8 @@ test-kernels: ## the kernels that routers have, in qemu (downloads; MEZOURA_ROWS
 	./service/lab/deps.sh kernels
 	MEZOURA_KERNELS=1 $(GO) test -v -count=1 -timeout 40m -run TestKernels ./service/lab/kernels
 
-soak: build ## random traffic, device changes, kills and a full disk for MINUTES (5), sums checked all along (root)
+soak: build ## random traffic, device changes, kills and a full disk for MINUTES (5), sums checked all along; a guest beside has its clock set too (root)
+	./service/lab/deps.sh soak
 	MEZOURA_REQUIRE_ROOT=1 MEZOURA_BINARY=$(CURDIR)/build/mezoura MEZOURA_SOAK_MINUTES=$(MINUTES) $(GO) test -v -count=1 -timeout 24h ./service/lab/soak
 
 fuzz: ## every fuzz target for SECONDS (30), two at a time on two processors

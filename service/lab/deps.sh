@@ -1,15 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Sees that the tools are there which `make demo`, `make test` or `make test-kernels` calls: installs them on Debian as
-# root, elsewhere says what is missing. Usage: deps.sh demo|test|kernels
+# Sees that the tools are there which `make demo`, `make soak`, `make test-kernels` or `make test` calls: installs them on
+# Debian as root, elsewhere says what is missing. Usage: deps.sh demo|soak|kernels|test
 set -eu
 
 # tool:package, tools looked for on PATH and in sbin
 demo='ip:iproute2 tc:iproute2 bridge:iproute2 nft:nftables ethtool:ethtool'
-kernels='qemu-system-x86_64:qemu-system-x86 qemu-system-arm:qemu-system-arm qemu-system-aarch64:qemu-system-arm
+guests='qemu-system-x86_64:qemu-system-x86 depmod:kmod xz:xz-utils zstd:zstd dpkg:dpkg'
+soak="$demo $guests setpriv:util-linux wg:wireguard-tools ldd:libc-bin"
+kernels="$guests qemu-system-arm:qemu-system-arm qemu-system-aarch64:qemu-system-arm
 	qemu-system-mips:qemu-system-mips qemu-system-mipsel:qemu-system-mips qemu-system-mips64el:qemu-system-mips
-	qemu-system-s390x:qemu-system-misc depmod:kmod xz:xz-utils zstd:zstd dpkg:dpkg'
-test="$demo $kernels setpriv:util-linux wg:wireguard-tools ldd:libc-bin
+	qemu-system-s390x:qemu-system-misc"
+test="$soak $kernels
 	clang-14:clang-14 llvm-strip-14:llvm-14 clang-format-14:clang-format-14 dnsmasq:dnsmasq-base busybox:busybox-static
 	qemu-mips-static:qemu-user-static shellcheck:shellcheck promtool:prometheus prometheus:prometheus
 	prometheus-node-exporter:prometheus-node-exporter git:git chromium:chromium tmux:tmux node:nodejs npm:npm gcc:gcc"
@@ -19,13 +21,14 @@ headers='/usr/include/stdlib.h:libc6-dev /usr/include/bpf/bpf_helpers.h:libbpf-d
 
 case ${1:-} in
 demo) wanted=$demo files= ;;
+soak) wanted=$soak files= ;;
 test) wanted=$test files=$headers ;;
 kernels) wanted=$kernels files= ;;
-*) echo "usage: deps.sh demo|test|kernels" >&2; exit 2 ;;
+*) echo "usage: deps.sh demo|soak|kernels|test" >&2; exit 2 ;;
 esac
 
 # Kernels for big-endian MIPS are in no distribution: unless they lie beside the project or in the cache, they are built.
-if [ "$1" != demo ]; then
+case $1 in test | kernels)
 	beside=$(dirname "$0")/../../../shared/kernels
 	cache=${XDG_CACHE_HOME:-${HOME:-}/.cache}/mezoura/kernels/built-mips
 	for version in 5.10 6.12; do
@@ -35,7 +38,8 @@ if [ "$1" != demo ]; then
 			break
 		}
 	done
-fi
+	;;
+esac
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=

@@ -4,7 +4,6 @@ package lab_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,17 +17,8 @@ import (
 	"github.com/mezoura/mezoura/service/lab/guest"
 )
 
-// inGuest in the environment tells the tests that they run in a guest.
-const inGuest = "MEZOURA_LAB_GUEST"
-
 // forGuest are the tests that need what a developer's kernel may lack.
 const forGuest = "^(TestTopology|TestForeignFilters)$/^(vlan|qinq|wireguard|flower)|^(TestFlowtable|TestNeighbouringPackages)$"
-
-// guestModules are what those tests use.
-var guestModules = []string{
-	"af_packet", "veth", "bridge", "8021q", "tun", "wireguard", "sch_ingress", "cls_bpf", "cls_flower", "cls_matchall", "act_gact",
-	"nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_fwd_netdev", "nf_flow_table", "nf_flow_table_inet", "nft_flow_offload",
-}
 
 // packagesForGuest are other packages' tests of what a developer's kernel may lack, by the name of the test binary in the
 // guest. TestWatcherOverrun needs nothing special, and half a minute there.
@@ -42,7 +32,7 @@ func TestNeighbouringPackages(t *testing.T) {
 	if elsewhere(t, lab.VLAN, lab.VLANFiltering, lab.WireGuard, lab.Flowtable) {
 		return
 	}
-	if os.Getenv(inGuest) == "" {
+	if os.Getenv(guest.Inside) == "" {
 		t.Skip("this kernel has all that they need: their own run has seen it")
 	}
 	for name, p := range packagesForGuest {
@@ -63,7 +53,7 @@ func elsewhere(t *testing.T, needs ...lab.Feature) bool {
 	if lacks == nil {
 		return false
 	}
-	if os.Getenv(inGuest) != "" {
+	if os.Getenv(guest.Inside) != "" {
 		t.Fatalf("the guest's kernel will not do: %s", strings.Join(lacks, "; "))
 	}
 	visit.Do(func() { visit.out, visit.err = runGuest(t) })
@@ -104,11 +94,7 @@ func runGuest(t *testing.T) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	folder := t.TempDir()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	kernel, err := guest.Fetch(ctx, guest.Cloud612, filepath.Join(cache, "mezoura/kernels"))
+	g, err := guest.Laboratory(ctx, folder)
 	if err != nil {
 		return "", err
 	}
@@ -116,13 +102,7 @@ func runGuest(t *testing.T) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	initial := filepath.Join(folder, "init")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", initial, "github.com/mezoura/mezoura/service/lab/guest/init")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return string(out), errors.Join(errors.New("build init"), err)
-	}
-	files := map[string]string{"/lab.test": self, "/mezoura": daemonBinary(t)}
+	g.Files["/lab.test"], g.Files["/mezoura"] = self, daemonBinary(t)
 	for name, p := range packagesForGuest {
 		file := filepath.Join(folder, name)
 		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", file, p.path)
@@ -130,18 +110,13 @@ func runGuest(t *testing.T) (string, error) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return string(out), fmt.Errorf("build tests of %s: %w", p.path, err)
 		}
-		files["/"+name+".test"] = file
+		g.Files["/"+name+".test"] = file
 	}
-	g := &guest.Guest{Kernel: kernel, Init: initial, Memory: 768, Modules: guestModules,
-		Tools:   []string{"ip", "tc", "bridge", "nft", "ethtool", "wg", "setpriv", self},
-		Files:   files,
-		Command: []string{"/lab.test", "-test.v", "-test.timeout=14m", "-test.run=" + forGuest},
-		Env:     []string{inGuest + "=1", "MEZOURA_REQUIRE_ROOT=1", "MEZOURA_BINARY=/mezoura"}}
-	if os.Getenv("MEZOURA_GUEST_CONSOLE") != "" {
-		g.Console = os.Stderr
-	}
+	g.Tools = append(g.Tools, self)
+	g.Command = []string{"/lab.test", "-test.v", "-test.timeout=14m", "-test.run=" + forGuest}
+	g.Env = append(g.Env, "MEZOURA_BINARY=/mezoura")
 	start := time.Now()
 	out, err := g.Boot(ctx)
-	t.Logf("guest %s ran for %s", kernel.Version, time.Since(start).Round(time.Second))
+	t.Logf("guest %s ran for %s", g.Kernel.Version, time.Since(start).Round(time.Second))
 	return out, err
 }

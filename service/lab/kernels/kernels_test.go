@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mezoura/mezoura/service/lab/guest"
 	"github.com/mezoura/mezoura/service/lab/kernels"
 )
 
@@ -54,7 +55,11 @@ func TestKernels(t *testing.T) {
 		t.Fatal("no rows to run")
 	}
 	top := projectFolder(t)
-	runner := &kernels.Runner{Builder: kernels.NewBuilder(top, t.TempDir()), Cache: cacheFolder(t), Beside: filepath.Join(top, "../shared/kernels"),
+	cache, err := guest.Cache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner := &kernels.Runner{Builder: kernels.NewBuilder(top, t.TempDir()), Cache: cache, Beside: filepath.Join(top, "../shared/kernels"),
 		Tests: classifierTests, Each: withoutJIT, Quiet: 90 * time.Second}
 	if os.Getenv("MEZOURA_GUEST_CONSOLE") != "" {
 		runner.Console = os.Stderr
@@ -103,14 +108,4 @@ func projectFolder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return filepath.Dir(strings.TrimSpace(string(out)))
-}
-
-// cacheFolder is where the laboratory keeps kernels.
-func cacheFolder(t *testing.T) string {
-	t.Helper()
-	base, err := os.UserCacheDir()
-	if err != nil {
-		base = "/var/cache"
-	}
-	return filepath.Join(base, "mezoura/kernels")
 }

@@ -12,8 +12,8 @@
 // against what they were when it had seen each once; and after -detach the kernel has none of the objects of all the
 // daemons.
 //
-// Not in it: steps of the wall clock, which Linux has no namespace for (time namespaces move the monotonic and the boot
-// clock only).
+// Steps of the wall clock are for machines whose clock is ours, guests: Linux has no namespace for it (time namespaces
+// move the monotonic and the boot clock only).
 //
 // Lifetime. Run makes a lab of its own and closes it.
 //

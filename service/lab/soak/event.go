@@ -11,8 +11,8 @@ type event struct {
 }
 
 // kills end the daemon.
-func kills() []event {
-	return []event{
+func (s *soak) kills() []event {
+	list := []event{
 		{"kill", (*soak).kill},
 		{"kill at start", (*soak).killAtStart},
 		{"kill and port", (*soak).killAndPort},
@@ -21,11 +21,15 @@ func kills() []event {
 		{"other mode", (*soak).otherMode},
 		{"start in vain", (*soak).startInVain},
 	}
+	if s.Clock {
+		list = append(list, event{"kill and clock", (*soak).killAndClock})
+	}
+	return list
 }
 
 // others leave it alive.
-func others() []event {
-	return []event{
+func (s *soak) others() []event {
+	list := []event{
 		{"flood", (*soak).flood}, // first, so that the listing has its full size when memory is measured
 		{"freeze", (*soak).freeze},
 		{"second daemon", (*soak).second},
@@ -46,6 +50,12 @@ func others() []event {
 		{"turn", (*soak).turn},
 		{"full disk", (*soak).fullDisk},
 	}
+	if s.Clock {
+		for range clockShare {
+			list = append(list, event{"clock", (*soak).clock})
+		}
+	}
+	return list
 }
 
 // chosen are those of the events that are asked for.

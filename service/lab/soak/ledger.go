@@ -38,6 +38,9 @@ func (s *soak) look() error {
 			return fmt.Errorf("counted less than was sent: %s", strings.Join(missing, "; "))
 		}
 	}
+	if err := s.undated(r); err != nil {
+		return err
+	}
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		more, err := s.more(r)
 		if err != nil {

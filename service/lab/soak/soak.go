@@ -21,6 +21,7 @@ type Options struct {
 	Duration time.Duration
 	Seed     uint64
 	Only     []string // events, to hunt for one; none means all
+	Clock    bool     // the machine's clock is ours: set it too
 	Logf     func(format string, args ...any)
 }
 
@@ -51,8 +52,9 @@ type soak struct {
 	first   map[string]footprint // of the first daemon in each
 	disks   []string             // folders that can be filled
 	names   map[*guest]string
-	net     int  // the last network that was made for the event prefix
-	flooded bool // the listing has its full size
+	ahead   time.Duration // of the true time, by the wall clock
+	net     int           // the last network that was made for the event prefix
+	flooded bool          // the listing has its full size
 }
 
 // Run soaks a daemon. Its error is the first thing that was wrong, with all that is needed to see how it came about.
@@ -147,7 +149,7 @@ func (s *soak) run(ctx context.Context) error {
 		s.resume(g)
 	}
 	share := func(part float64) time.Time { return time.Now().Add(time.Duration(part * float64(s.Duration))) }
-	if err := s.phase(ctx, 1, share(1-calm), s.chosen(append(kills(), others()...))); err != nil {
+	if err := s.phase(ctx, 1, share(1-calm), s.chosen(append(s.kills(), s.others()...))); err != nil {
 		return err
 	}
 	fresh, err := s.quit()
@@ -158,7 +160,7 @@ func (s *soak) run(ctx context.Context) error {
 		return err
 	}
 	// Let the last daemon have seen everything once before it is measured.
-	for i, e := range s.chosen(others()) {
+	for i, e := range s.chosen(s.others()) {
 		if err := s.bring(e, source(s.Seed, 2, i)); err != nil {
 			return err
 		}
@@ -171,7 +173,7 @@ func (s *soak) run(ctx context.Context) error {
 		return err
 	}
 	s.Logf("calm: %s", before)
-	if err := s.phase(ctx, 3, share(calm), s.chosen(others())); err != nil {
+	if err := s.phase(ctx, 3, share(calm), s.chosen(s.others())); err != nil {
 		return err
 	}
 	for _, g := range s.guests {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mezoura/mezoura/service/lab/guest"
 	"github.com/mezoura/mezoura/service/lab/soak"
 )
 
@@ -26,13 +27,14 @@ func TestSoak(t *testing.T) {
 		}
 		t.Skip("network namespaces need root")
 	}
-	o := soak.Options{Binary: os.Getenv("MEZOURA_BINARY"), Duration: 30 * time.Second, Seed: rand.Uint64(), Logf: t.Logf}
-	if text := os.Getenv("MEZOURA_SOAK_MINUTES"); text != "" {
-		minutes, err := strconv.ParseFloat(text, 64)
+	t.Parallel()
+	o := soak.Options{Binary: daemonBinary(t), Duration: 30 * time.Second, Seed: rand.Uint64(), Clock: os.Getenv(guest.Inside) != "", Logf: t.Logf}
+	if text := os.Getenv(minutes); text != "" {
+		n, err := strconv.ParseFloat(text, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Duration = time.Duration(minutes * float64(time.Minute))
+		o.Duration = time.Duration(n * float64(time.Minute))
 	}
 	if text := os.Getenv("MEZOURA_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
@@ -44,15 +46,60 @@ func TestSoak(t *testing.T) {
 	if text := os.Getenv("MEZOURA_SOAK_EVENTS"); text != "" {
 		o.Only = strings.Split(text, ",")
 	}
-	if o.Binary == "" {
-		o.Binary = filepath.Join(t.TempDir(), "mezoura")
-		cmd := exec.Command("go", "build", "-o", o.Binary, "github.com/mezoura/mezoura/service/mezoura")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build daemon: %v: %s", err, out)
-		}
-	}
 	if err := soak.Run(context.Background(), o); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// minutes in the environment says how long to soak.
+const minutes = "MEZOURA_SOAK_MINUTES"
+
+// TestSoakClock soaks the daemon in a guest, as long as TestSoak here: there the wall clock is set by seconds and by
+// years beside all the rest.
+func TestSoakClock(t *testing.T) {
+	if os.Getenv(minutes) == "" {
+		t.Skip("boots a guest: set " + minutes + ", or make soak")
+	}
+	if os.Getenv(guest.Inside) != "" {
+		t.Skip("this is the guest: TestSoak does it")
+	}
+	t.Parallel()
+	ctx := context.Background()
+	g, err := guest.Laboratory(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Tools = append(g.Tools, self)
+	g.Files["/soak.test"], g.Files["/mezoura"] = self, daemonBinary(t)
+	g.Command = []string{"/soak.test", "-test.v", "-test.timeout=24h", "-test.run=^TestSoak$"}
+	g.Env = append(g.Env, "MEZOURA_BINARY=/mezoura")
+	for _, name := range []string{minutes, "MEZOURA_SEED", "MEZOURA_SOAK_EVENTS"} {
+		if value := os.Getenv(name); value != "" {
+			g.Env = append(g.Env, name+"="+value)
+		}
+	}
+	out, err := g.Boot(ctx)
+	if err != nil || !strings.Contains(out, "\n--- PASS: TestSoak (") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	_, said, _ := strings.Cut(out, "=== RUN")
+	t.Logf("in a guest:%s", said)
+}
+
+func daemonBinary(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("MEZOURA_BINARY"); path != "" {
+		return path
+	}
+	path := filepath.Join(t.TempDir(), "mezoura")
+	cmd := exec.Command("go", "build", "-o", path, "github.com/mezoura/mezoura/service/mezoura")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build daemon: %v: %s", err, out)
+	}
+	return path
 }
