@@ -43,27 +43,16 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() error
 
 var build struct {
 	sync.Once
-	path string
-	err  error
+	folder, path string
+	err          error
 }
 
-// binary is the daemon: the one MEZOURA_BINARY names, else one built from this tree, once.
+// binary is the daemon; if it has to be built, that is done once.
 func binary(t testing.TB) string {
 	t.Helper()
-	if path := os.Getenv("MEZOURA_BINARY"); path != "" {
-		return path
-	}
 	build.Do(func() {
-		dir, err := os.MkdirTemp("", "mzsvc-build-")
-		if err != nil {
-			build.err = err
-			return
-		}
-		build.path = filepath.Join(dir, "mezoura")
-		cmd := exec.Command("go", "build", "-o", build.path, "github.com/mezoura/mezoura/service/mezoura")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			build.err = fmt.Errorf("build daemon: %w: %s", err, out)
+		if build.folder, build.err = os.MkdirTemp("", "mzsvc-build-"); build.err == nil {
+			build.path, build.err = lab.Binary(build.folder)
 		}
 	})
 	check(t, build.err)
@@ -72,8 +61,8 @@ func binary(t testing.TB) string {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if build.path != "" {
-		_ = os.RemoveAll(filepath.Dir(build.path))
+	if build.folder != "" {
+		_ = os.RemoveAll(build.folder)
 	}
 	os.Exit(code)
 }

@@ -96,14 +96,9 @@ func TestConfined(t *testing.T) {
 // daemonBinary is a daemon that the user may run.
 func daemonBinary(t *testing.T) string {
 	t.Helper()
-	binary := os.Getenv("MEZOURA_BINARY")
-	if binary == "" {
-		binary = filepath.Join(t.TempDir(), "mezoura")
-		cmd := exec.Command("go", "build", "-o", binary, "github.com/mezoura/mezoura/service/mezoura")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if output, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build daemon: %v\n%s", err, output)
-		}
+	binary, err := lab.Binary(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	for dir := filepath.Dir(binary); dir != "/" && os.Getenv("MEZOURA_BINARY") == ""; dir = filepath.Dir(dir) {
 		if dir == os.TempDir() {

@@ -6,40 +6,28 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/mezoura/mezoura/service/lab"
 )
 
-// daemonBinary returns the daemon to be tested: the one MEZOURA_BINARY names, else one built from this tree, once.
+// daemonBinary returns the daemon to be tested; if it has to be built, that is done once.
 func daemonBinary(t testing.TB) string {
 	t.Helper()
-	if path := os.Getenv("MEZOURA_BINARY"); path != "" {
-		return path
-	}
 	build.Do(func() {
-		build.folder, build.err = os.MkdirTemp("", "mezoura-build-")
-		if build.err != nil {
-			return
-		}
-		path := filepath.Join(build.folder, "mezoura")
-		cmd := exec.Command("go", "build", "-o", path, "github.com/mezoura/mezoura/service/mezoura")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			build.err = fmt.Errorf("build daemon: %w: %s", err, out)
+		if build.folder, build.err = os.MkdirTemp("", "mezoura-build-"); build.err == nil {
+			build.path, build.err = lab.Binary(build.folder)
 		}
 	})
 	check(t, build.err)
-	return filepath.Join(build.folder, "mezoura")
+	return build.path
 }
 
 var build struct {
 	sync.Once
-	folder string
-	err    error
+	folder, path string
+	err          error
 }
 
 func TestMain(m *testing.M) {

@@ -142,14 +142,9 @@ func TestFleetOfDaemons(t *testing.T) {
 		unable(t, "makes network namespaces: needs root")
 	}
 	tool(t, "prometheus", "prometheus")
-	binary := os.Getenv("MEZOURA_BINARY")
-	if binary == "" {
-		binary = filepath.Join(t.TempDir(), "mezoura")
-		cmd := exec.Command("go", "build", "-o", binary, "github.com/mezoura/mezoura/service/mezoura")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if output, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build daemon: %v\n%s", err, output)
-		}
+	binary, err := lab.Binary(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	home, office, cabin := newHouse(t, "home", binary), newHouse(t, "office", binary), newHouse(t, "cabin", binary)
 	houses := []*house{home, office, cabin}

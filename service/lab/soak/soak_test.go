@@ -6,13 +6,12 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mezoura/mezoura/service/lab"
 	"github.com/mezoura/mezoura/service/lab/guest"
 	"github.com/mezoura/mezoura/service/lab/soak"
 )
@@ -92,14 +91,9 @@ func TestSoakClock(t *testing.T) {
 
 func daemonBinary(t *testing.T) string {
 	t.Helper()
-	if path := os.Getenv("MEZOURA_BINARY"); path != "" {
-		return path
-	}
-	path := filepath.Join(t.TempDir(), "mezoura")
-	cmd := exec.Command("go", "build", "-o", path, "github.com/mezoura/mezoura/service/mezoura")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build daemon: %v: %s", err, out)
+	path, err := lab.Binary(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
