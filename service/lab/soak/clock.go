@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// clockShare is how often the clock is set for each other event: that is what guests are for, and they are slow.
+	// clockShare is how often the clock is set for each other event: that is what a machine with a clock of its own is for.
 	clockShare = 5
 	// farthest is how far the wall clock is set from the true time: a router without a battery starts years behind.
 	farthest = 9 * 365 * 24 * time.Hour
-	// slack is how far what the daemon says of the time may be off: machines that can be asked for this are emulated.
-	slack = 10 * time.Second
+	// tolerance is how far what the daemon says of the time may be off: machines that can be asked for this are emulated.
+	tolerance = 10 * time.Second
 )
 
 // clock sets the wall clock under a daemon that counts.
@@ -74,12 +74,12 @@ func (s *soak) setClock() error {
 // undated tells of whom the daemon says that it was heard at a time at which there was no soak by the clock of now.
 func (s *soak) undated(r *lab.Report) error {
 	now := time.Now().Round(0)
-	first := now.Add(-time.Since(s.journal.began) - slack)
+	first := now.Add(-time.Since(s.journal.began) - tolerance)
 	var wrong []string
-	for _, g := range s.guests {
-		for _, sample := range r.Find("mezoura_host_last_seen_timestamp_seconds", "mac", strings.ToUpper(g.MAC)) {
-			if last := time.Unix(int64(sample.Value), 0); last.Before(first) || last.After(now.Add(slack)) {
-				wrong = append(wrong, fmt.Sprintf("%s was last seen at %s, they say", g.Name, last.UTC().Format(time.RFC3339)))
+	for _, t := range s.talkers {
+		for _, sample := range r.Find("mezoura_host_last_seen_timestamp_seconds", "mac", strings.ToUpper(t.MAC)) {
+			if last := time.Unix(int64(sample.Value), 0); last.Before(first) || last.After(now.Add(tolerance)) {
+				wrong = append(wrong, fmt.Sprintf("%s was last seen at %s, they say", t.Name, last.UTC().Format(time.RFC3339)))
 			}
 		}
 	}

@@ -12,7 +12,7 @@
 // against what they were when it had seen each once; and after -detach the kernel has none of the objects of all the
 // daemons.
 //
-// Steps of the wall clock are for machines whose clock is ours, guests: Linux has no namespace for it (time namespaces
+// Steps of the wall clock are for machines whose clock is ours (TestSoakClock): Linux has no namespace for it (time namespaces
 // move the monotonic and the boot clock only).
 //
 // Lifetime. Run makes a lab of its own and closes it.

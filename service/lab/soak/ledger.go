@@ -12,7 +12,7 @@ import (
 	"github.com/mezoura/mezoura/service/lab"
 )
 
-// ledger is what the daemon's totals are held against beside the guests' meters.
+// ledger is what the daemon's totals are held against beside the talkers' meters.
 type ledger struct {
 	others uint64      // bytes of floods and visitors, which have to be in the sum of all
 	web    *lab.Report // the last of each output
@@ -53,12 +53,12 @@ func (s *soak) look() error {
 			return fmt.Errorf("counted more than was sent: %s", strings.Join(more, "; "))
 		}
 	}
-	for _, g := range s.guests {
-		seen, err := g.metered()
+	for _, t := range s.talkers {
+		seen, err := t.metered()
 		if err != nil {
 			return err
 		}
-		g.floor = seen.sub(g.forgotten)
+		t.floor = seen.sub(t.forgotten)
 	}
 	return nil
 }
@@ -91,8 +91,8 @@ func (s *soak) backwards(now, earlier *lab.Report) (back []string) {
 		return nil
 	}
 	known := map[string]bool{"": true}
-	for _, g := range s.guests {
-		known[strings.ToUpper(g.MAC)] = true
+	for _, t := range s.talkers {
+		known[strings.ToUpper(t.MAC)] = true
 	}
 	for _, line := range now.Backwards(earlier) {
 		name, labels, _ := strings.Cut(line, "{")
@@ -105,33 +105,33 @@ func (s *soak) backwards(now, earlier *lab.Report) (back []string) {
 	return back
 }
 
-// counted is what the daemon says of a guest.
-func counted(r *lab.Report, g *guest) (a sums) {
+// counted is what the daemon says of a talker.
+func counted(r *lab.Report, t *talker) (a sums) {
 	for i, f := range lab.Families {
-		a[i] = r.Host(g.Host, f)
+		a[i] = r.Host(t.Host, f)
 	}
 	return a
 }
 
-// less lists guests of whom the daemon has not even what the wires had carried at the last look.
+// less lists talkers of whom the daemon has not even what the wires had carried at the last look.
 func (s *soak) less(r *lab.Report) (list []string) {
-	for _, g := range s.guests {
-		if got := counted(r, g); !within(g.floor, got) {
-			list = append(list, fmt.Sprintf("%s: counted %s, sent by the look before %s", g.Name, got, g.floor))
+	for _, t := range s.talkers {
+		if got := counted(r, t); !within(t.floor, got) {
+			list = append(list, fmt.Sprintf("%s: counted %s, sent by the look before %s", t.Name, got, t.floor))
 		}
 	}
 	return list
 }
 
-// more lists guests of whom the daemon has more than the wires have carried by now.
+// more lists talkers of whom the daemon has more than the wires have carried by now.
 func (s *soak) more(r *lab.Report) (list []string, err error) {
-	for _, g := range s.guests {
-		seen, err := g.metered()
+	for _, t := range s.talkers {
+		seen, err := t.metered()
 		if err != nil {
 			return nil, err
 		}
-		if got, most := counted(r, g), seen.sub(g.forgotten); !within(got, most) {
-			list = append(list, fmt.Sprintf("%s: counted %s, sent %s", g.Name, got, most))
+		if got, most := counted(r, t), seen.sub(t.forgotten); !within(got, most) {
+			list = append(list, fmt.Sprintf("%s: counted %s, sent %s", t.Name, got, most))
 		}
 	}
 	return list, nil
@@ -159,15 +159,15 @@ func (a sums) String() string {
 // checkpoint has everybody fall silent, and wants the daemon's numbers to become the meters' to the byte, and to stay so.
 func (s *soak) checkpoint(ctx context.Context) error {
 	s.journal.begin("checkpoint")
-	for _, g := range s.guests {
-		if err := s.pause(g); err != nil {
+	for _, t := range s.talkers {
+		if err := s.pause(t); err != nil {
 			return err
 		}
 	}
-	sent := make([]sums, len(s.guests))
-	for i, g := range s.guests {
+	sent := make([]sums, len(s.talkers))
+	for i, t := range s.talkers {
 		var err error
-		if sent[i], err = g.settled(); err != nil {
+		if sent[i], err = t.settled(); err != nil {
 			return err
 		}
 	}
@@ -187,8 +187,8 @@ func (s *soak) checkpoint(ctx context.Context) error {
 		total = total.Add(sent[0].Add(sent[1]))
 	}
 	s.Logf("%4.0f s: %s, and %d B of others; %s; %s", time.Since(s.journal.began).Seconds(), total, s.ledger.others, f, s.journal.counts())
-	for _, g := range s.guests {
-		s.resume(g)
+	for _, t := range s.talkers {
+		s.resume(t)
 	}
 	return nil
 }
@@ -219,14 +219,14 @@ func (s *soak) await(ctx context.Context, sent []sums) error {
 	}
 }
 
-// differences tells what a report has otherwise than sent: of each guest, and of all there is.
+// differences tells what a report has otherwise than sent: of each talker, and of all there is.
 func (s *soak) differences(r *lab.Report, sent []sums) (wrong []string) {
 	all := s.ledger.others
-	for i, g := range s.guests {
+	for i, t := range s.talkers {
 		all += sent[i].bytes()
 		for f, family := range lab.Families {
-			if got, want := r.Host(g.Host, family), sent[i].sub(g.forgotten)[f]; got != want {
-				wrong = append(wrong, fmt.Sprintf("%s (%s) %s on %s: counted %s, sent %s", g.Name, g.MAC, family, g.Network.Device, got, want))
+			if got, want := r.Host(t.Host, family), sent[i].sub(t.forgotten)[f]; got != want {
+				wrong = append(wrong, fmt.Sprintf("%s (%s) %s on %s: counted %s, sent %s", t.Name, t.MAC, family, t.Network.Device, got, want))
 			}
 		}
 	}
@@ -244,11 +244,11 @@ func (s *soak) differences(r *lab.Report, sent []sums) (wrong []string) {
 // lost tells what the laboratory's own devices have dropped: such frames are no fault of the daemon's.
 func (s *soak) lost() string {
 	var list []string
-	for _, g := range s.guests {
-		near, err1 := g.ReadDevice(g.Device)
-		port, err2 := s.home.Router.ReadDevice(g.Port)
+	for _, t := range s.talkers {
+		near, err1 := t.ReadDevice(t.Device)
+		port, err2 := s.home.Router.ReadDevice(t.Port)
 		if n := near.TxDropped + port.RxDropped + port.TxDropped + near.RxDropped; err1 == nil && err2 == nil && n > 0 {
-			list = append(list, fmt.Sprintf("%s: %d up, %d down", g.Name, near.TxDropped+port.RxDropped, port.TxDropped+near.RxDropped))
+			list = append(list, fmt.Sprintf("%s: %d up, %d down", t.Name, near.TxDropped+port.RxDropped, port.TxDropped+near.RxDropped))
 		}
 	}
 	if list == nil {

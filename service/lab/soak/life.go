@@ -22,11 +22,11 @@ func (s *soak) start() (err error) {
 	return s.ours.note(s.daemon.PID(), s.setup.BPFFS)
 }
 
-// ready waits until every guest's port is counted.
+// ready waits until every talker's port is counted.
 func (s *soak) ready() error {
 	ports := []string{s.spoofer.Port}
-	for _, g := range s.guests {
-		ports = append(ports, g.Port)
+	for _, t := range s.talkers {
+		ports = append(ports, t.Port)
 	}
 	return s.daemon.Ready(context.Background(), ports...)
 }
@@ -55,22 +55,22 @@ func (s *soak) killAtStart() error {
 
 // killAndPort has a port made anew while there is no daemon.
 func (s *soak) killAndPort() error {
-	g := s.mobile()
-	if err := s.pause(g); err != nil {
+	t := s.mobile()
+	if err := s.pause(t); err != nil {
 		return err
 	}
 	s.daemon.Kill()
-	if err := g.unplug(); err != nil {
+	if err := t.unplug(); err != nil {
 		return err
 	}
 	s.moment(500)
-	if err := s.plug(g); err != nil {
+	if err := s.plug(t); err != nil {
 		return err
 	}
 	if err := s.start(); err != nil {
 		return err
 	}
-	s.resume(g)
+	s.resume(t)
 	return nil
 }
 

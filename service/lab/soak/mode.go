@@ -44,11 +44,11 @@ func (s *soak) nextMode() {
 
 // otherMode has the daemon attach in the other mode. Everybody is silent meanwhile: for a moment both count.
 func (s *soak) otherMode() error {
-	for _, g := range s.guests {
-		if err := s.pause(g); err != nil {
+	for _, t := range s.talkers {
+		if err := s.pause(t); err != nil {
 			return err
 		}
-		if _, err := g.settled(); err != nil {
+		if _, err := t.settled(); err != nil {
 			return err
 		}
 	}
@@ -58,8 +58,8 @@ func (s *soak) otherMode() error {
 	if err := s.start(); err != nil {
 		return err
 	}
-	for _, g := range s.guests {
-		s.resume(g)
+	for _, t := range s.talkers {
+		s.resume(t)
 	}
 	return nil
 }

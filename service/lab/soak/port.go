@@ -9,45 +9,45 @@ import (
 	"time"
 )
 
-// mobile is one of the guests on br-lan whose port may go.
-func (s *soak) mobile() *guest {
-	g := s.guests[s.random.IntN(staying)]
-	s.journal.note("%s", g.Port)
-	return g
+// mobile is one of the talkers on br-lan whose port may go.
+func (s *soak) mobile() *talker {
+	t := s.talkers[s.random.IntN(staying)]
+	s.journal.note("%s", t.Port)
+	return t
 }
 
 // port removes a silent host's port and makes it again, often another one, as when a client roams; the others talk on.
 func (s *soak) port() error {
-	g := s.mobile()
-	if err := s.pause(g); err != nil {
+	t := s.mobile()
+	if err := s.pause(t); err != nil {
 		return err
 	}
-	if err := g.unplug(); err != nil {
+	if err := t.unplug(); err != nil {
 		return err
 	}
-	if err := s.left(g.Port); err != nil {
+	if err := s.left(t.Port); err != nil {
 		return err
 	}
 	s.moment(500)
 	if s.random.IntN(2) == 0 {
-		g.Port = otherName(g.Port)
+		t.Port = otherName(t.Port)
 	}
-	if err := s.plug(g); err != nil {
+	if err := s.plug(t); err != nil {
 		return err
 	}
 	if err := s.ready(); err != nil {
 		return err
 	}
-	s.resume(g)
+	s.resume(t)
 	return nil
 }
 
 // plug gives a host a port again.
-func (s *soak) plug(g *guest) error {
-	if err := g.Replug(g.bridge); err != nil {
+func (s *soak) plug(t *talker) error {
+	if err := t.Replug(t.bridge); err != nil {
 		return err
 	}
-	return s.wire(g)
+	return s.wire(t)
 }
 
 // otherName is the second name of a port, or the first again.
@@ -68,68 +68,68 @@ func (s *soak) left(port string) error {
 
 // portLeaves takes a port out of its bridge for a moment.
 func (s *soak) portLeaves() error {
-	g := s.mobile()
-	if err := s.pause(g); err != nil {
+	t := s.mobile()
+	if err := s.pause(t); err != nil {
 		return err
 	}
-	if _, err := g.settled(); err != nil {
+	if _, err := t.settled(); err != nil {
 		return err
 	}
-	if err := s.home.Router.IP(fmt.Sprintf("link set %s nomaster", g.Port)); err != nil {
+	if err := s.home.Router.IP(fmt.Sprintf("link set %s nomaster", t.Port)); err != nil {
 		return err
 	}
-	if err := s.left(g.Port); err != nil {
+	if err := s.left(t.Port); err != nil {
 		return err
 	}
 	s.moment(500)
-	if err := s.home.Router.IP(fmt.Sprintf("link set %s master %s", g.Port, g.bridge)); err != nil {
+	if err := s.home.Router.IP(fmt.Sprintf("link set %s master %s", t.Port, t.bridge)); err != nil {
 		return err
 	}
 	if err := s.ready(); err != nil {
 		return err
 	}
-	s.resume(g)
+	s.resume(t)
 	return nil
 }
 
 // portRenamed gives a port another name. It keeps its number, and what is attached to it.
 func (s *soak) portRenamed() error {
-	g := s.mobile()
-	if err := s.pause(g); err != nil {
+	t := s.mobile()
+	if err := s.pause(t); err != nil {
 		return err
 	}
-	if _, err := g.settled(); err != nil {
+	if _, err := t.settled(); err != nil {
 		return err
 	}
-	name := otherName(g.Port)
-	if err := s.home.Router.IP(fmt.Sprintf("link set %s down", g.Port), fmt.Sprintf("link set %s name %s", g.Port, name), fmt.Sprintf("link set %s up", name)); err != nil {
+	name := otherName(t.Port)
+	if err := s.home.Router.IP(fmt.Sprintf("link set %s down", t.Port), fmt.Sprintf("link set %s name %s", t.Port, name), fmt.Sprintf("link set %s up", name)); err != nil {
 		return err
 	}
-	g.Port = name
+	t.Port = name
 	if err := s.ready(); err != nil {
 		return err
 	}
-	s.resume(g)
+	s.resume(t)
 	return nil
 }
 
 // mtu changes the MTU of both ends of a host's wire. What is larger than the new one must not be on its way then.
 func (s *soak) mtu() error {
-	g, mtu := s.mobile(), []int{1450, 1480, 1500, 4000, 9000}[s.random.IntN(5)]
+	t, mtu := s.mobile(), []int{1450, 1480, 1500, 4000, 9000}[s.random.IntN(5)]
 	s.journal.note("%d", mtu)
-	if err := s.pause(g); err != nil {
+	if err := s.pause(t); err != nil {
 		return err
 	}
-	if _, err := g.settled(); err != nil {
+	if _, err := t.settled(); err != nil {
 		return err
 	}
-	if err := s.home.Router.IP(fmt.Sprintf("link set %s mtu %d", g.Port, mtu)); err != nil {
+	if err := s.home.Router.IP(fmt.Sprintf("link set %s mtu %d", t.Port, mtu)); err != nil {
 		return err
 	}
-	if err := g.IP(fmt.Sprintf("link set %s mtu %d", g.Device, mtu)); err != nil {
+	if err := t.IP(fmt.Sprintf("link set %s mtu %d", t.Device, mtu)); err != nil {
 		return err
 	}
-	s.resume(g)
+	s.resume(t)
 	return nil
 }
 

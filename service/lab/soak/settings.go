@@ -53,15 +53,15 @@ func (s *soak) hangUp(word string) error {
 	return s.soon("the daemon was told to read its configuration, and does not say: "+word, func() bool { return said() > before })
 }
 
-// rename gives one of the guests another name. The daemon has to show it soon; totals are by MAC and stay.
+// rename gives one of the talkers another name. The daemon has to show it soon; totals are by MAC and stay.
 func (s *soak) rename() error {
-	g := s.guests[s.random.IntN(len(s.guests))]
-	name := fmt.Sprintf("%s-%x", g.Name, s.random.Uint32())
-	s.names[g] = name
+	t := s.talkers[s.random.IntN(len(s.talkers))]
+	name := fmt.Sprintf("%s-%x", t.Name, s.random.Uint32())
+	s.names[t] = name
 	s.journal.note("%s", name)
 	var text strings.Builder
-	for g, name := range s.names {
-		fmt.Fprintf(&text, "config host\n\toption name '%s'\n\toption mac '%s'\n", name, g.MAC)
+	for t, name := range s.names {
+		fmt.Fprintf(&text, "config host\n\toption name '%s'\n\toption mac '%s'\n", name, t.MAC)
 	}
 	path := filepath.Join(s.setup.Config, "dhcp")
 	if err := os.WriteFile(path+".new", []byte(text.String()), 0o644); err != nil {
@@ -72,7 +72,7 @@ func (s *soak) rename() error {
 	}
 	return s.soon("the daemon does not show the name "+name, func() bool {
 		r, err := s.setup.Scrape(context.Background())
-		return err == nil && len(r.Find("mezoura_host_info", "mac", strings.ToUpper(g.MAC), "hostname", name)) > 0
+		return err == nil && len(r.Find("mezoura_host_info", "mac", strings.ToUpper(t.MAC), "hostname", name)) > 0
 	})
 }
 
@@ -100,19 +100,19 @@ func (s *soak) turn() error {
 
 // forget has a host's totals begin at zero, while the others talk on. The networks' totals keep what it had.
 func (s *soak) forget() error {
-	g := s.guests[s.random.IntN(len(s.guests))]
-	s.journal.note("%s", g.Name)
-	if err := s.pause(g); err != nil {
+	t := s.talkers[s.random.IntN(len(s.talkers))]
+	s.journal.note("%s", t.Name)
+	if err := s.pause(t); err != nil {
 		return err
 	}
-	sent, err := g.settled()
+	sent, err := t.settled()
 	if err != nil {
 		return err
 	}
-	if err := s.reset(g.MAC); err != nil {
-		return fmt.Errorf("reset %s: %w", g.MAC, err)
+	if err := s.reset(t.MAC); err != nil {
+		return fmt.Errorf("reset %s: %w", t.MAC, err)
 	}
-	g.forgotten, g.floor = sent, sums{}
+	t.forgotten, t.floor = sent, sums{}
 	s.ledger.web, s.ledger.file = nil, nil
 	if err := os.Remove(s.setup.Textfile); err != nil { // it may be of before
 		return err
@@ -125,11 +125,11 @@ func (s *soak) forget() error {
 		return err
 	}
 	for _, f := range lab.Families {
-		if got := r.Host(g.Host, f); got != (lab.Counts{}) {
-			return fmt.Errorf("%s was reset and has %s %s", g.Name, f, got)
+		if got := r.Host(t.Host, f); got != (lab.Counts{}) {
+			return fmt.Errorf("%s was reset and has %s %s", t.Name, f, got)
 		}
 	}
-	s.resume(g)
+	s.resume(t)
 	return nil
 }
 

@@ -42,7 +42,7 @@ type soak struct {
 	setup   *lab.Setup
 	daemon  *lab.Daemon
 	broker  *bus
-	guests  []*guest
+	talkers []*talker
 	visitor *visitor
 	spoofer *spoofer
 	ledger  ledger
@@ -51,7 +51,7 @@ type soak struct {
 	modes   []string             // of attaching; the first one is in use
 	first   map[string]footprint // of the first daemon in each
 	disks   []string             // folders that can be filled
-	names   map[*guest]string
+	names   map[*talker]string
 	ahead   time.Duration // of the true time, by the wall clock
 	net     int           // the last network that was made for the event prefix
 	flooded bool          // the listing has its full size
@@ -65,7 +65,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	s := &soak{Options: o, random: source(o.Seed, 0, 0), ours: newObjects(), names: map[*guest]string{}, net: firstPrefix - 1}
+	s := &soak{Options: o, random: source(o.Seed, 0, 0), ours: newObjects(), names: map[*talker]string{}, net: firstPrefix - 1}
 	if err := s.build(l); err != nil {
 		return fmt.Errorf("build home: %w", err)
 	}
@@ -120,11 +120,11 @@ func (s *soak) build(l *lab.Lab) (err error) {
 	}
 	talking := append(append([]*lab.Host{}, h.Hosts[:hosts]...), h.Hosts[hosts+2])
 	for i, host := range talking {
-		g := &guest{Host: host, bridge: host.Network.Device, voice: source(s.Seed, 1, i)}
-		if err := s.wire(g); err != nil {
+		t := &talker{Host: host, bridge: host.Network.Device, voice: source(s.Seed, 1, i)}
+		if err := s.wire(t); err != nil {
 			return err
 		}
-		s.guests = append(s.guests, g)
+		s.talkers = append(s.talkers, t)
 	}
 	if s.spoofer, err = newSpoofer(h, h.Hosts[hosts]); err != nil {
 		return err
@@ -145,8 +145,8 @@ func (s *soak) configure(options string) error {
 // to bear the rest.
 func (s *soak) run(ctx context.Context) error {
 	s.journal.began = time.Now()
-	for _, g := range s.guests {
-		s.resume(g)
+	for _, t := range s.talkers {
+		s.resume(t)
 	}
 	share := func(part float64) time.Time { return time.Now().Add(time.Duration(part * float64(s.Duration))) }
 	if err := s.phase(ctx, 1, share(1-calm), s.chosen(append(s.kills(), s.others()...))); err != nil {
@@ -176,8 +176,8 @@ func (s *soak) run(ctx context.Context) error {
 	if err := s.phase(ctx, 3, share(calm), s.chosen(s.others())); err != nil {
 		return err
 	}
-	for _, g := range s.guests {
-		if err := s.pause(g); err != nil {
+	for _, t := range s.talkers {
+		if err := s.pause(t); err != nil {
 			return err
 		}
 	}

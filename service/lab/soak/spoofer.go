@@ -38,7 +38,7 @@ func newSpoofer(h *lab.Home, host *lab.Host) (*spoofer, error) {
 }
 
 // flood invents hosts: machines with addresses of their own, addresses of one machine, strangers whose prefix is not the
-// LAN's, or members of a VLAN that is not there, who are not to be counted. It is small enough to leave the guests room in
+// LAN's, or members of a VLAN that is not there, who are not to be counted. It is small enough to leave the talkers room in
 // the tables; then the tables turn, so that it does not keep what it took.
 func (s *soak) flood() error {
 	kind := []string{"machines", "addresses", "strangers", "tagged"}[s.random.IntN(4)]
@@ -94,21 +94,21 @@ func (s *soak) flood() error {
 	return s.turn()
 }
 
-// noted waits until all guests are in the tables and in the book: who comes with a flood may not find room.
+// noted waits until all talkers are in the tables and in the book: who comes with a flood may not find room.
 func (s *soak) noted() error {
-	for _, g := range s.guests {
+	for _, t := range s.talkers {
 		for _, f := range lab.Families {
-			d := lab.Datagrams{Client: g.Namespace, From: g.Addr(f), Server: s.home.Internet.Namespace, Listen: s.home.Internet.Addr(f), Upload: 1, Download: 1, Size: 10}
+			d := lab.Datagrams{Client: t.Namespace, From: t.Addr(f), Server: s.home.Internet.Namespace, Listen: s.home.Internet.Addr(f), Upload: 1, Download: 1, Size: 10}
 			if _, err := d.Run(context.Background()); err != nil {
-				return fmt.Errorf("%s: %w", g.Name, err)
+				return fmt.Errorf("%s: %w", t.Name, err)
 			}
 		}
 	}
-	return s.soon("the daemon does not list all guests", func() bool {
+	return s.soon("the daemon does not list all talkers", func() bool {
 		r, err := s.setup.Scrape(context.Background())
-		for _, g := range s.guests {
+		for _, t := range s.talkers {
 			for _, f := range lab.Families {
-				if err != nil || len(r.Find("mezoura_host_bytes_total", "mac", strings.ToUpper(g.MAC), "network", g.bridge, "family", f.String())) == 0 {
+				if err != nil || len(r.Find("mezoura_host_bytes_total", "mac", strings.ToUpper(t.MAC), "network", t.bridge, "family", f.String())) == 0 {
 					return false
 				}
 			}

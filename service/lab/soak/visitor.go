@@ -65,13 +65,13 @@ func (s *soak) visit() error {
 
 // welcome waits until the daemon has counted a visitor exactly, under its MAC if hosts are admitted at the time.
 func (s *soak) welcome(sent sums, before *lab.Report) error {
-	guest := &guest{Host: s.visitor.Host}
+	visitor := &talker{Host: s.visitor.Host}
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		r, err := s.read()
 		if err != nil {
 			return err
 		}
-		got := counted(r, guest).sub(counted(before, guest))
+		got := counted(r, visitor).sub(counted(before, visitor))
 		if got == sent || r.Unattributed()["limit"] > before.Unattributed()["limit"] && within(got, sent) {
 			return nil
 		}

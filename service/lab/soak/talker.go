@@ -50,8 +50,8 @@ func (a sums) bytes() (n uint64) {
 	return n
 }
 
-// guest is a host with what is known about it. What it has sent and received is metered less forgotten.
-type guest struct {
+// talker is a host with what is known about it. What it has sent and received is metered less forgotten.
+type talker struct {
 	*lab.Host
 	bridge    string // that its port belongs to
 	meter     *lab.Meter
@@ -63,8 +63,8 @@ type guest struct {
 }
 
 // wire puts a new meter at a host's end of its wire.
-func (s *soak) wire(g *guest) (err error) {
-	g.meter, err = s.home.Meter(g.Namespace, g.Device, false, s.internal())
+func (s *soak) wire(t *talker) (err error) {
+	t.meter, err = s.home.Meter(t.Namespace, t.Device, false, s.internal())
 	return err
 }
 
@@ -87,55 +87,55 @@ func sumsOf(seen lab.MeterCounts) (a sums) {
 }
 
 // metered is all that has crossed the host's wire so far.
-func (g *guest) metered() (sums, error) {
-	seen, err := g.meter.Counts()
+func (t *talker) metered() (sums, error) {
+	seen, err := t.meter.Counts()
 	if err != nil {
-		return sums{}, fmt.Errorf("%s: %w", g.Name, err)
+		return sums{}, fmt.Errorf("%s: %w", t.Name, err)
 	}
-	return g.earlier.add(sumsOf(seen)), nil
+	return t.earlier.add(sumsOf(seen)), nil
 }
 
 // settled is all that has crossed the wire, once nothing is on its way any more.
-func (g *guest) settled() (sums, error) {
-	seen, err := g.meter.Settled()
+func (t *talker) settled() (sums, error) {
+	seen, err := t.meter.Settled()
 	if err != nil {
-		return sums{}, fmt.Errorf("%s: %w", g.Name, err)
+		return sums{}, fmt.Errorf("%s: %w", t.Name, err)
 	}
-	return g.earlier.add(sumsOf(seen)), nil
+	return t.earlier.add(sumsOf(seen)), nil
 }
 
 // unplug removes a silent host's port. What its meter has seen is kept.
-func (g *guest) unplug() (err error) {
-	if g.earlier, err = g.settled(); err != nil {
+func (t *talker) unplug() (err error) {
+	if t.earlier, err = t.settled(); err != nil {
 		return err
 	}
-	if err := g.Unplug(); err != nil {
+	if err := t.Unplug(); err != nil {
 		return err
 	}
-	if _, err := g.meter.Stop(); err != nil && !errors.Is(err, syscall.ENETDOWN) {
-		return fmt.Errorf("%s: %w", g.Name, err)
+	if _, err := t.meter.Stop(); err != nil && !errors.Is(err, syscall.ENETDOWN) {
+		return fmt.Errorf("%s: %w", t.Name, err)
 	}
 	return nil
 }
 
 // resume has a host talk again.
-func (s *soak) resume(g *guest) {
-	if g.talk != nil {
+func (s *soak) resume(t *talker) {
+	if t.talk != nil {
 		return
 	}
-	neighbour := s.guests[staying]
-	g.talk = lab.InBackground(func(stop <-chan struct{}) error {
+	neighbour := s.talkers[staying]
+	t.talk = lab.InBackground(func(stop <-chan struct{}) error {
 		for {
 			select {
 			case <-stop:
 				return nil
-			case <-time.After(time.Duration(g.voice.IntN(200)) * time.Millisecond):
+			case <-time.After(time.Duration(t.voice.IntN(200)) * time.Millisecond):
 			}
 			to, at := s.home.Internet.Namespace, s.home.Internet.Addr
-			if g != neighbour && g.voice.IntN(6) == 0 { // which is not to be counted
+			if t != neighbour && t.voice.IntN(6) == 0 { // which is not to be counted
 				to, at = neighbour.Namespace, neighbour.Addr
 			}
-			if err := talk(g.voice, g.Host, to, at); err != nil {
+			if err := talk(t.voice, t.Host, to, at); err != nil {
 				return err
 			}
 		}
@@ -158,14 +158,14 @@ func talk(random *rand.Rand, host *lab.Host, to *lab.Namespace, at func(lab.Fami
 }
 
 // pause has a host fall silent.
-func (s *soak) pause(g *guest) error {
-	if g.talk == nil {
+func (s *soak) pause(t *talker) error {
+	if t.talk == nil {
 		return nil
 	}
-	err := g.talk.Stop()
-	g.talk = nil
+	err := t.talk.Stop()
+	t.talk = nil
 	if err != nil {
-		return fmt.Errorf("%s: %w", g.Name, err)
+		return fmt.Errorf("%s: %w", t.Name, err)
 	}
 	return nil
 }
