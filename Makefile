@@ -68,7 +68,7 @@ pot: ## the template of translations, and what the translations have of it, from
 
 test-kernels: ## the kernels that routers have, in qemu (downloads; MEZOURA_ROWS=regexp runs some)
 	./service/lab/deps.sh kernels
-	MEZOURA_KERNELS=1 $(GO) test -v -count=1 -timeout 40m -run TestKernels ./service/lab/kernels
+	MEZOURA_KERNELS=1 $(GO) test -v -count=1 -timeout 62m -run TestKernels ./service/lab/kernels
 
 soak: build ## random traffic, device changes, kills and a full disk for MINUTES (5), sums checked all along; a guest beside has its clock set too (root)
 	./service/lab/deps.sh soak
