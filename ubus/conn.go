@@ -240,6 +240,10 @@ func (c *Conn) keep(link transport, err error) {
 		link.close()
 		link, err = nil, errLost
 	}
+	if link != nil { // closed before it was served
+		c.setLink(nil)
+		link.close()
+	}
 }
 
 // pause is how long to wait before the next attempt when there has been no

@@ -140,6 +140,32 @@ func TestInFlight(t *testing.T) {
 	})
 }
 
+// TestCloseAtOnce closes connections that have just been made: nothing of them stays.
+func TestCloseAtOnce(t *testing.T) { // not parallel: it counts goroutines and descriptors
+	for _, name := range []string{"broker", "ubusd"} {
+		for _, transport := range ubus.Transports() {
+			t.Run(transport+" to "+name, func(t *testing.T) {
+				b := &bench{transport: transport, server: startServer(t, name)}
+				var goroutines, descriptors int
+				for i := range 300 {
+					c, err := ubus.Dial(background, b.options())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := c.Close(); err != nil {
+						t.Fatal(err)
+					}
+					if i == 0 { // what stays for good is made by the first
+						goroutines, descriptors = runtime.NumGoroutine(), countDescriptors(t)
+					}
+				}
+				eventually(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= goroutines })
+				eventually(t, "descriptors are closed", func() bool { return countDescriptors(t) <= descriptors })
+			})
+		}
+	}
+}
+
 // TestLazy starts without a broker: one word, growing pauses, and everything
 // is there when it comes.
 func TestLazy(t *testing.T) {
