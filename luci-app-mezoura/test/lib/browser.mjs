@@ -43,7 +43,8 @@ export async function open(browser, router, options = {}) {
 export const table = (page) => page.$$eval('.mz-hosts > tbody > tr:not(.mz-detail)', rows => rows.map(row => Object.fromEntries(
 	Array.from(row.cells, cell => [ /mz-(?!number)(\w+)/.exec(cell.className)[1], (cell.querySelector('bdi') ?? cell).textContent.replaceAll('\u00a0', ' ') ]))));
 
-export const text = (page, selector) => page.$eval(selector, node => node.textContent.replaceAll('\u00a0', ' '));
+/* The text of the first element there, waited for: some of what a click does is done by events that come later (toggle of details). */
+export const text = async (page, selector) => (await page.locator(selector).first().textContent()).replaceAll('\u00a0', ' ');
 
 /* Sets off one poll now, and waits until it is shown. */
 export const poll = (page) => page.evaluate(async () => {
