@@ -46,7 +46,8 @@ test: ## everything: checks, units, real packets, packages, the page, kernels, r
 	$(MAKE) test-luci
 	$(MAKE) test-kernels
 	$(MAKE) race
-	$(MAKE) -j2 -Otarget soak fuzz
+	$(MAKE) soak
+	$(MAKE) fuzz
 
 deps:
 	./service/lab/deps.sh test

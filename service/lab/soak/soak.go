@@ -237,7 +237,7 @@ func (s *soak) moment(most int) { time.Sleep(time.Duration(s.random.IntN(most)) 
 
 // soon waits for what has to be so in a moment.
 func (s *soak) soon(what string, so func() bool) error {
-	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return errors.New(what)
 		}
