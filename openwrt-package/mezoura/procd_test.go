@@ -269,6 +269,11 @@ func TestProcd(t *testing.T) {
 		}
 		return nil
 	})
+	for _, line := range strings.Split(s.log(), "\n") {
+		if strings.Contains(line, " level=INFO ") && !strings.Contains(line, " daemon.info ") || strings.Contains(line, " level=WARN ") && !strings.Contains(line, " daemon.err ") {
+			t.Errorf("logged as something else: %s", line)
+		}
+	}
 	if pid := s.daemon(); pid != first {
 		t.Errorf("another process after a reload: %s, was %s", pid, first)
 	}

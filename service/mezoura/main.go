@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -46,7 +45,7 @@ func main() {
 	}
 }
 
-func run(args []string, in, out *os.File, log io.Writer) error {
+func run(args []string, in, out *os.File, bad io.Writer) error {
 	if len(args) > 0 {
 		switch args[0] {
 		case "version":
@@ -73,7 +72,7 @@ func run(args []string, in, out *os.File, log io.Writer) error {
 	}
 	tune(command.Config)
 	endWithJail()
-	return service.Run(context.Background(), command, version, slog.New(slog.NewTextHandler(log, nil)))
+	return service.Run(context.Background(), command, version, newLog(out, bad))
 }
 
 // tune keeps the runtime small on a router. GOMAXPROCS and GOMEMLIMIT of the environment come first.
