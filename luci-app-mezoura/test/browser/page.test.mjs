@@ -88,7 +88,7 @@ describe('the page', () => {
 			assert.match(await text(page, '#mz-busiest'), new RegExp(hosts[0].hostname));
 			assert.equal(await text(page, '#mz-online b'), '14');
 			assert.equal(await page.$$eval('.mz-legend li', items => items.length), 9);
-			assert.equal(await page.$$eval('.mz-area', areas => areas.length), 9);
+			await until(async () => await page.locator('.mz-area').count() == 9);
 		});
 	});
 
@@ -144,7 +144,7 @@ describe('the page', () => {
 			assert.equal(await detail.getAttribute('id'), id);
 			assert.match(await detail.textContent(), /a4:5e:60:01:00:01/);
 			assert.match(await detail.textContent(), /IPv4.*IPv6.*10\.1\.0\.3.*2001:db8:1::11/s);
-			assert.equal(await detail.locator('.mz-area').count(), 1);
+			await until(async () => await detail.locator('.mz-area').count() == 1);
 
 			await page.click('.mz-hosts th.mz-down button');
 			await opener.focus();
@@ -193,6 +193,8 @@ describe('the page', () => {
 		await with_({}, async page => {
 			for (let i = 0; i < 3; i++)
 				await poll(page);
+
+			await page.waitForSelector('.mz-chart .mz-area', { state: 'attached' });
 
 			const chart = page.locator('.mz-chart');
 			const box = await chart.boundingBox();

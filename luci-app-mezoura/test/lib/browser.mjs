@@ -34,7 +34,8 @@ export async function open(browser, router, options = {}) {
 		await page.addInitScript(value => localStorage.getItem('mezoura') ?? localStorage.setItem('mezoura', value), JSON.stringify(store));
 
 	await page.goto(router.url(view, { ...query, dark: dark ? '1' : '0' }));
-	await page.waitForSelector(view == 'mezoura/settings' ? '.cbi-map' : '.mezoura');
+	await page.waitForSelector(view == 'mezoura/settings' ? '.cbi-map' : '.mezoura[data-tone]');
+	await page.waitForFunction(() => Array.from(document.querySelectorAll('link[rel=stylesheet]')).every(link => link.sheet));
 
 	return page;
 }
