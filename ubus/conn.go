@@ -219,7 +219,7 @@ var errLost = errors.New("ubus broker closed the connection")
 func (c *Conn) keep(link transport, err error) {
 	defer close(c.stopped)
 	var down time.Time // since when, zero while the link is up
-	for c.ctx.Err() == nil {
+	for link != nil || c.ctx.Err() == nil {
 		if link == nil {
 			if down.IsZero() {
 				down = time.Now()
@@ -235,14 +235,12 @@ func (c *Conn) keep(link transport, err error) {
 			c.setLink(link)
 		}
 		down = time.Time{}
-		c.serve(link)
+		if c.ctx.Err() == nil { // else closed before it was served
+			c.serve(link)
+		}
 		c.setLink(nil)
 		link.close()
 		link, err = nil, errLost
-	}
-	if link != nil { // closed before it was served
-		c.setLink(nil)
-		link.close()
 	}
 }
 
