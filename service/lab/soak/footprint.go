@@ -84,7 +84,7 @@ func (s *soak) footprint() (footprint, error) {
 
 // flat waits until there is no more than before, in a sense of more: what is thrown away goes a moment later.
 func (s *soak) flat(ctx context.Context, before footprint, more func(footprint, footprint) []string) (footprint, error) {
-	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(s.Patience); ; time.Sleep(200 * time.Millisecond) {
 		now, err := s.footprint()
 		if err != nil {
 			return now, err

@@ -21,7 +21,7 @@ func (s *soak) quit() (goroutines, error) {
 	if err := s.daemon.Signal(syscall.SIGQUIT); err != nil {
 		return nil, err
 	}
-	if err := s.daemon.Wait(patience); err == nil {
+	if err := s.daemon.Wait(s.Patience); err == nil {
 		return nil, fmt.Errorf("the daemon took SIGQUIT for an ordinary end")
 	}
 	g := parseGoroutines(s.daemon.Output()[before:])

@@ -19,13 +19,10 @@ type ledger struct {
 	file   *lab.Report
 }
 
-// patience bounds how long anything may take on a busy machine, which may be emulated on one.
-const patience = time.Minute
-
 // look holds the daemon's totals against the last ones and, while everybody talks on, against what the wires have carried.
 func (s *soak) look() error {
 	var r *lab.Report
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(s.Patience); ; time.Sleep(100 * time.Millisecond) {
 		var err error
 		if r, err = s.read(); err != nil {
 			return err
@@ -41,7 +38,7 @@ func (s *soak) look() error {
 	if err := s.undated(r); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(s.Patience); ; time.Sleep(20 * time.Millisecond) {
 		more, err := s.more(r)
 		if err != nil {
 			return err
@@ -196,7 +193,7 @@ func (s *soak) checkpoint(ctx context.Context) error {
 // await waits until both outputs say what was sent, and sees that they stay so: a packet counted twice would show a
 // moment later.
 func (s *soak) await(ctx context.Context, sent []sums) error {
-	deadline, confirm := time.Now().Add(patience), time.Time{}
+	deadline, confirm := time.Now().Add(s.Patience), time.Time{}
 	for ; ; time.Sleep(50 * time.Millisecond) {
 		web, err := s.read()
 		if err != nil {

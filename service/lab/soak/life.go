@@ -92,7 +92,7 @@ func (s *soak) startInVain() error {
 	if err != nil {
 		return err
 	}
-	if err := vain.Wait(patience); err == nil || vain.ExitCode() != 2 {
+	if err := vain.Wait(s.Patience); err == nil || vain.ExitCode() != 2 {
 		return fmt.Errorf("started with a bad configuration, it ended with %v and says: %s", err, strings.Join(vain.Output(), "; "))
 	}
 	if err := s.configure(""); err != nil {
@@ -116,7 +116,7 @@ func (s *soak) second() error {
 	if err != nil {
 		return err
 	}
-	if err := d.Wait(patience); err == nil || d.ExitCode() < 1 {
+	if err := d.Wait(s.Patience); err == nil || d.ExitCode() < 1 {
 		d.Kill()
 		return errors.New("a second daemon runs beside the first: " + strings.Join(d.Output(), "; "))
 	}

@@ -83,7 +83,7 @@ func (s *soak) reset(host string) error {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), s.Patience)
 	defer cancel()
 	_, err = conn.Call(ctx, "mezoura", "reset", map[string]any{"host": host})
 	return err

@@ -20,8 +20,9 @@ type Options struct {
 	Binary   string
 	Duration time.Duration
 	Seed     uint64
-	Only     []string // events, to hunt for one; none means all
-	Clock    bool     // the machine's clock is ours: set it too
+	Only     []string      // events, to hunt for one; none means all
+	Clock    bool          // the machine's clock is ours: set it too
+	Patience time.Duration // how long right numbers may take where it runs
 	Logf     func(format string, args ...any)
 }
 
@@ -235,9 +236,9 @@ func (s *soak) bring(e event, random *rand.Rand) error {
 // moment is a random time, up to a number of milliseconds.
 func (s *soak) moment(most int) { time.Sleep(time.Duration(s.random.IntN(most)) * time.Millisecond) }
 
-// soon waits for what has to be so in a moment.
+// soon waits for what an event has to bring about, which may take a start of the daemon.
 func (s *soak) soon(what string, so func() bool) error {
-	for deadline := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(max(s.Patience, 30*time.Second)); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return errors.New(what)
 		}

@@ -66,7 +66,7 @@ func (s *soak) visit() error {
 // welcome waits until the daemon has counted a visitor exactly, under its MAC if hosts are admitted at the time.
 func (s *soak) welcome(sent sums, before *lab.Report) error {
 	visitor := &talker{Host: s.visitor.Host}
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(s.Patience); ; time.Sleep(50 * time.Millisecond) {
 		r, err := s.read()
 		if err != nil {
 			return err
