@@ -51,10 +51,16 @@ async function with_(options, check) {
 	}
 }
 
-/* Waits for what has to be so in a moment. */
-async function until(so) {
-	for (const end = Date.now() + 10000; !await so(); await setTimeout(20))
-		assert.ok(Date.now() < end, 'never: ' + so);
+/* Waits for what has to be there in a moment, and returns it. */
+async function until(there) {
+	for (const end = Date.now() + 10000; ; await setTimeout(20)) {
+		const found = await there();
+
+		if (found)
+			return found;
+
+		assert.ok(Date.now() < end, 'never: ' + there);
+	}
 }
 
 describe('the page', () => {
@@ -76,6 +82,7 @@ describe('the page', () => {
 
 			await page.evaluate(() => { Object.defineProperty(document, 'hidden', { value: false, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); });
 			await until(() => router.calls.some(c => c.method == 'stats'));
+			await page.waitForTimeout(300);
 			assert.equal(router.calls.filter(c => c.method == 'stats').length, 1);
 		});
 	});
@@ -88,7 +95,7 @@ describe('the page', () => {
 			assert.match(await text(page, '#mz-busiest'), new RegExp(hosts[0].hostname));
 			assert.equal(await text(page, '#mz-online b'), '14');
 			assert.equal(await page.$$eval('.mz-legend li', items => items.length), 9);
-			await until(async () => await page.locator('.mz-area').count() == 9);
+			assert.equal(await until(() => page.locator('.mz-area').count()), 9);
 		});
 	});
 
@@ -144,7 +151,7 @@ describe('the page', () => {
 			assert.equal(await detail.getAttribute('id'), id);
 			assert.match(await detail.textContent(), /a4:5e:60:01:00:01/);
 			assert.match(await detail.textContent(), /IPv4.*IPv6.*10\.1\.0\.3.*2001:db8:1::11/s);
-			await until(async () => await detail.locator('.mz-area').count() == 1);
+			assert.equal(await until(() => detail.locator('.mz-area').count()), 1);
 
 			await page.click('.mz-hosts th.mz-down button');
 			await opener.focus();
@@ -232,7 +239,8 @@ describe('the page', () => {
 			assert.equal(await sliding(page), 0);
 		});
 		await with_({}, async page => {
-			await until(async () => await sliding(page) == 1);
+			await page.waitForTimeout(2500);
+			assert.equal(await until(() => sliding(page)), 1);
 		});
 	});
 
@@ -368,6 +376,7 @@ describe('the page', () => {
 
 			await field('expire').fill('never');
 			await page.click('.cbi-button-save');
+			await page.waitForTimeout(200);
 			assert.match(await text(page, '[data-name=expire] [role=alert]'), /duration/);
 			assert.equal(uci.log.length, 0);
 			page.problems.length = 0;
@@ -380,7 +389,8 @@ describe('the page', () => {
 			await page.click('[data-tab=publishing] a');
 			await field('exporter').check();
 			await page.click('.cbi-button-apply');
-			await until(() => uci.saved?.mezoura?.[0].expire);
+			await page.waitForTimeout(500);
+			await until(() => uci.saved.mezoura[0].expire);
 			assert.deepEqual(uci.saved.mezoura.map(s => ({ ...s })), [
 				{ '.name': 'main', '.type': 'mezoura', enabled: '1', network: [ 'lan', 'guest' ], table_size: '4096', expire: '7d', internal_add: [ '203.0.113.0/24', '2001:db8::/32' ], exporter: '1' },
 				{ '.name': 'tv', '.type': 'alias', name: 'big tv', mac: [ '00:11:22:33:44:55' ] }
